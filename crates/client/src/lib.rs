@@ -1,0 +1,1 @@
+//! Asks: core's client machine over a TLS link.

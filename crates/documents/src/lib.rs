@@ -1,0 +1,1 @@
+//! Proves: V2C, C2V and credentials as signed documents; keys.

@@ -1,0 +1,1 @@
+//! Runs: ve-emulator, QEMU or any command under a license.

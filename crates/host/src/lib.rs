@@ -1,0 +1,1 @@
+//! Identifies: what machine is this.

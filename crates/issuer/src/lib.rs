@@ -1,0 +1,1 @@
+//! Signs: license_issuer, the vendor's; never shipped with the server.

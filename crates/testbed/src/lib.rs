@@ -1,0 +1,1 @@
+//! Tries: real processes in a temporary folder, for tests only.

@@ -1,0 +1,1 @@
+//! Keeps house: the rules of STYLE.md as a test.

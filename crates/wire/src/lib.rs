@@ -1,0 +1,1 @@
+//! Speaks: the published protocol, its frames and limits, TLS identities.
