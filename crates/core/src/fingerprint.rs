@@ -106,8 +106,12 @@ impl Comparison {
     /// The components that have changed and are not tolerated: each of them invalidates a license.
     /// An unreadable component is never among them.
     pub fn changed(&self, tolerance: &BTreeSet<Component>) -> Vec<Component> {
-        let changed = self.deviations.iter().filter(|(_, deviation)| **deviation == Deviation::Changed);
-        changed.map(|(&component, _)| component).filter(|component| !tolerance.contains(component)).collect()
+        let changed =
+            self.deviations.iter().filter(|(_, deviation)| **deviation == Deviation::Changed);
+        changed
+            .map(|(&component, _)| component)
+            .filter(|component| !tolerance.contains(component))
+            .collect()
     }
 }
 

@@ -37,11 +37,15 @@ impl FromStr for LicenseId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut groups = text.split('.');
         let fits = LICENSE_ID_GROUPS.iter().all(|&length| {
-            groups
-                .next()
-                .is_some_and(|group| group.len() == length && group.bytes().all(|b| b.is_ascii_digit()))
+            groups.next().is_some_and(|group| {
+                group.len() == length && group.bytes().all(|b| b.is_ascii_digit())
+            })
         });
-        if fits && groups.next().is_none() { Ok(Self(text.to_string())) } else { Err(LicenseIdError) }
+        if fits && groups.next().is_none() {
+            Ok(Self(text.to_string()))
+        } else {
+            Err(LicenseIdError)
+        }
     }
 }
 
@@ -190,8 +194,19 @@ mod tests {
 
     #[test]
     fn license_ids_have_four_groups_of_digits() {
-        assert_eq!("01.00000001.002.044".parse::<LicenseId>().map(|id| id.to_string()), Ok("01.00000001.002.044".into()));
-        for wrong in ["", "1.1.1.1", "01.00000001.002", "01.00000001.002.044.1", "01.0000000a.002.044", "../0000001.002.044", "01.00000001.002.04\n"] {
+        assert_eq!(
+            "01.00000001.002.044".parse::<LicenseId>().map(|id| id.to_string()),
+            Ok("01.00000001.002.044".into())
+        );
+        for wrong in [
+            "",
+            "1.1.1.1",
+            "01.00000001.002",
+            "01.00000001.002.044.1",
+            "01.0000000a.002.044",
+            "../0000001.002.044",
+            "01.00000001.002.04\n",
+        ] {
             assert_eq!(wrong.parse::<LicenseId>(), Err(LicenseIdError), "{wrong:?}");
         }
     }

@@ -16,10 +16,15 @@ extern crate alloc;
 extern crate std;
 
 pub mod fingerprint;
+pub mod grant;
 pub mod id;
 pub mod license;
+pub mod mark;
+pub mod meter;
 pub(crate) mod names;
+pub mod node;
 pub mod reason;
+pub mod select;
 pub mod text;
 pub mod time;
 

@@ -187,9 +187,14 @@ impl License {
         if let KeyType::Countdown { hours } = self.key_type {
             in_range("hours", "between 1 and 1000000", (1..=1_000_000).contains(&hours))?;
         }
-        in_range("product", "given 1 to 256 times", (1..=MAX_SECTIONS).contains(&self.sections.len()))?;
+        in_range(
+            "product",
+            "given 1 to 256 times",
+            (1..=MAX_SECTIONS).contains(&self.sections.len()),
+        )?;
         self.sections.iter().try_for_each(ProductSection::check)?;
-        let instances: BTreeSet<u32> = self.sections.iter().map(|section| section.instances).collect();
+        let instances: BTreeSet<u32> =
+            self.sections.iter().map(|section| section.instances).collect();
         if self.mode == Mode::AutoVe && instances.len() > 1 {
             return Err(LicenseError::UnequalInstances);
         }
@@ -213,9 +218,17 @@ impl ProductSection {
             if holds { Ok(()) } else { Err(LicenseError::OutOfRange { field, rule }) }
         };
         let models = self.virtual_hardware.len();
-        in_range("virtual_hardware", "a list of 1 to 256 models", (1..=MAX_HARDWARE).contains(&models))?;
+        in_range(
+            "virtual_hardware",
+            "a list of 1 to 256 models",
+            (1..=MAX_HARDWARE).contains(&models),
+        )?;
         in_range("max_cpu", "between 1 and 65536", (1..=65_536).contains(&self.max_cpu))?;
-        in_range("max_memory_mb", "between 1 and 1099511627776", (1..=1 << 40).contains(&self.max_memory_mb))?;
+        in_range(
+            "max_memory_mb",
+            "between 1 and 1099511627776",
+            (1..=1 << 40).contains(&self.max_memory_mb),
+        )?;
         in_range("instances", "between 1 and 1000000", (1..=1_000_000).contains(&self.instances))?;
         let mut seen = BTreeSet::new();
         match self.virtual_hardware.iter().find(|name| !seen.insert(name.as_str().to_lowercase())) {
@@ -332,7 +345,10 @@ mod tests {
     fn versions_start_with_two_numbers() {
         let parse = |text: &str| ProductVersion::try_from(text.parse::<Name>().expect("a name"));
         let version = parse("4.1.32").expect("a version");
-        assert_eq!((version.major(), version.minor(), version.to_string()), (4, 1, "4.1.32".to_string()));
+        assert_eq!(
+            (version.major(), version.minor(), version.to_string()),
+            (4, 1, "4.1.32".to_string())
+        );
         assert_eq!(parse("5").map(|v| v.minor()), Ok(0));
         for wrong in ["v4.1", "4.x", ".1", "-1.2", "99999999999.1"] {
             assert_eq!(parse(wrong), Err(VersionError), "{wrong}");

@@ -43,7 +43,9 @@ impl Elapsed {
 }
 
 /// A moment of wall-clock time: seconds since 1970 in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Utc(pub i64);
 
@@ -71,7 +73,8 @@ impl Utc {
     /// Parses `2026-12-31 15:55:00`, to the letter.
     pub fn parse(text: &str) -> Result<Self, UtcError> {
         let date = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).map_err(|_| UtcError)?;
-        let moment = Self(date.to_zoned(TimeZone::UTC).map_err(|_| UtcError)?.timestamp().as_second());
+        let moment =
+            Self(date.to_zoned(TimeZone::UTC).map_err(|_| UtcError)?.timestamp().as_second());
         // Only one spelling each: what is signed is what is printed.
         if moment.to_string() == text { Ok(moment) } else { Err(UtcError) }
     }
@@ -152,7 +155,14 @@ mod tests {
         let moment = Utc::parse("2026-12-31 15:55:00").expect("a valid date");
         assert_eq!(moment, Utc(1_798_732_500));
         assert_eq!(moment.to_string(), "2026-12-31 15:55:00");
-        for wrong in ["2026-12-31", "2026-12-31T15:55:00", "2026-02-30 00:00:00", " 2026-12-31 15:55:00", "2026-1-1 0:0:0", "2026-12-31 15:55:60"] {
+        for wrong in [
+            "2026-12-31",
+            "2026-12-31T15:55:00",
+            "2026-02-30 00:00:00",
+            " 2026-12-31 15:55:00",
+            "2026-1-1 0:0:0",
+            "2026-12-31 15:55:60",
+        ] {
             assert_eq!(Utc::parse(wrong), Err(UtcError), "{wrong}");
         }
     }

@@ -1,1 +1,20 @@
-//! Speaks: the published protocol, its frames and limits, TLS identities.
+//! Speaks: the published protocol, its frames and limits, and the identities inside TLS.
+//!
+//! Server and client meet here and nowhere else.
+//!
+//! - [`proto`]: the messages, generated from `proto/ve_license.proto`.
+//! - [`frame`]: messages on a byte stream; [`limits`]: how long anything may be.
+//! - [`convert`]: between messages and the words of `ve-core`, with every limit checked.
+//! - [`statement`]: what a server signs; [`tls`]: certificates that carry a key and nothing else.
+
+pub mod convert;
+pub mod frame;
+pub mod limits;
+pub mod statement;
+pub mod tls;
+
+/// The messages of the protocol.
+#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; the .proto documents them")]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/ve.license.v1.rs"));
+}

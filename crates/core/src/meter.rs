@@ -1,0 +1,110 @@
+//! Runtime hours: the clock of a `COUNTDOWN` license.
+//!
+//! It runs while at least one session of the license is live, whatever their number, and charges up
+//! to the last proof of life of the last one. A session that comes back within its lease is charged
+//! for the gap: it ran on meanwhile.
+
+use crate::time::Elapsed;
+
+/// How often the used time is written to the ledger while it runs, in milliseconds: a crash loses
+/// no more than this.
+pub const PERSIST_EVERY_MS: u64 = 50_000;
+
+/// The meter of one license version.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    used_ms: u64,
+    /// What the ledger knows of.
+    persisted_ms: u64,
+    live: usize,
+    /// Up to where `used_ms` was charged, while it runs and during the gap after it.
+    charged_to: Elapsed,
+}
+
+impl Meter {
+    /// A meter that has `used_ms` on it, as the ledger says.
+    pub fn resume(used_ms: u64, ready: Elapsed) -> Self {
+        Self { used_ms, persisted_ms: used_ms, live: 0, charged_to: ready }
+    }
+
+    /// A session starts at `now`; `returns` when it only comes back from a gap.
+    pub fn start(&mut self, now: Elapsed, returns: bool) {
+        if self.live > 0 || returns {
+            self.charge(now);
+        } else {
+            self.charged_to = self.charged_to.max(now);
+        }
+        self.live += 1;
+    }
+
+    /// A session is no longer live; its last proof of life was at `last_heard`.
+    pub fn stop(&mut self, now: Elapsed, last_heard: Elapsed) {
+        self.live = self.live.saturating_sub(1);
+        self.charge(if self.live > 0 { now } else { last_heard });
+    }
+
+    /// Charges up to `now` if the clock runs.
+    pub fn advance(&mut self, now: Elapsed) {
+        if self.live > 0 {
+            self.charge(now);
+        }
+    }
+
+    /// Charges up to `now` and stops for good: another license version took its place.
+    pub fn retire(&mut self, now: Elapsed) {
+        self.advance(now);
+        self.live = 0;
+    }
+
+    fn charge(&mut self, to: Elapsed) {
+        self.used_ms += to.since_ms(self.charged_to);
+        self.charged_to = self.charged_to.max(to);
+    }
+
+    /// Whether the clock runs.
+    pub fn runs(&self) -> bool {
+        self.live > 0
+    }
+
+    /// The time used up to `now`, in milliseconds.
+    pub fn used_ms(&self, now: Elapsed) -> u64 {
+        if self.runs() { self.used_ms + now.since_ms(self.charged_to) } else { self.used_ms }
+    }
+
+    /// The charged time that the ledger does not know of yet.
+    pub fn unpersisted(&self) -> Option<u64> {
+        (self.used_ms > self.persisted_ms).then_some(self.used_ms)
+    }
+
+    /// The ledger knows of `used_ms` now.
+    pub fn persisted(&mut self, used_ms: u64) {
+        self.persisted_ms = self.persisted_ms.max(used_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sessions_cost_as_much_as_one() {
+        let mut meter = Meter::resume(0, Elapsed(0));
+        meter.start(Elapsed(100), false);
+        meter.start(Elapsed(200), false);
+        meter.stop(Elapsed(300), Elapsed(290));
+        meter.stop(Elapsed(500), Elapsed(450));
+        assert_eq!(meter.used_ms(Elapsed(9_999)), 350);
+    }
+
+    #[test]
+    fn a_gap_is_charged_to_who_comes_back_and_to_no_one_else() {
+        let mut meter = Meter::resume(0, Elapsed(0));
+        meter.start(Elapsed(0), false);
+        meter.stop(Elapsed(110), Elapsed(100));
+        meter.start(Elapsed(160), true);
+        assert_eq!(meter.used_ms(Elapsed(160)), 160);
+        meter.stop(Elapsed(160), Elapsed(160));
+        meter.start(Elapsed(900), false);
+        assert_eq!(meter.used_ms(Elapsed(900)), 160);
+    }
+}

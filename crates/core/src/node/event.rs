@@ -1,0 +1,181 @@
+//! What the ledger remembers: the events that a node appends, and the state they add up to.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{HostKey, LicenseId, RunId, SessionId, SessionNumber},
+    license::ProductVersion,
+    reason::{ReasonCode, Refusal},
+    select::Wanted,
+    text::Name,
+    time::Utc,
+};
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counted up by one for every record; a failed append leaves a gap.
+    pub position: u64,
+    /// When it happened, by the wall clock.
+    pub at: Utc,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened. Stored events are the audit trail, so a variant is never changed, only added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// A seat was taken.
+    SessionOpened(SessionRecord),
+    /// A seat became free.
+    SessionClosed {
+        /// Whose.
+        number: SessionNumber,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// The administrator released a live session: this run of that emulator gets no other.
+    RunBlocked(BlockedRun),
+    /// A license version was installed here; no lower one of its ID counts from now on.
+    LicenseSeen {
+        /// Which license.
+        license_id: LicenseId,
+        /// Its version.
+        version: u32,
+    },
+    /// The time mark was at least here.
+    TimeMarked {
+        /// The mark.
+        mark: Utc,
+    },
+    /// A license version had this much run time on its meter.
+    HoursUsed {
+        /// Which license.
+        license_id: LicenseId,
+        /// Its version.
+        version: u32,
+        /// Milliseconds, in all.
+        used_ms: u64,
+    },
+    /// Someone was refused.
+    Denied(Denial),
+}
+
+/// A session as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// The public number.
+    pub number: SessionNumber,
+    /// The secret name.
+    pub id: SessionId,
+    /// The client host that logged in; no other may use the session.
+    pub host: HostKey,
+    /// The run of the client program.
+    pub run: RunId,
+    /// The emulator's name, unique on its host.
+    pub emulator: Name,
+    /// The emulator product.
+    pub product: Name,
+    /// Its version.
+    pub version: ProductVersion,
+    /// The emulated model.
+    pub hardware: Name,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Virtual memory in MB.
+    pub memory_mb: u64,
+    /// The license that the seat is from.
+    pub license_id: LicenseId,
+    /// The product section, counted from 0 in the license version of the login.
+    pub section: usize,
+    /// The section's product code; finds the section again when a newer version orders them anew.
+    pub product_code: Name,
+    /// From where the client logged in, `address:port`.
+    pub address: Name,
+    /// Since when.
+    pub since: Utc,
+    /// The predecessor whose seat this session took over, closed by the same act.
+    pub replaces: Option<SessionNumber>,
+}
+
+impl SessionRecord {
+    /// What the seat was asked for; the passphrase that opened it is not kept.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            hardware: self.hardware.clone(),
+            version: self.version.clone(),
+            cpus: self.cpus,
+            memory_mb: self.memory_mb,
+            passphrase: None,
+        }
+    }
+}
+
+/// Why a seat became free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseCause {
+    /// The client logged out.
+    LoggedOut,
+    /// The client was gone for longer than the lease.
+    LeaseEnded,
+    /// The server took the seat back, for this reason.
+    Revoked(ReasonCode),
+}
+
+/// A run of an emulator that was released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedRun {
+    /// The host.
+    pub host: HostKey,
+    /// The emulator's name.
+    pub emulator: Name,
+    /// The run; a new start of the emulator has another and is let in.
+    pub run: RunId,
+}
+
+/// A refused login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// Which host.
+    pub host: HostKey,
+    /// From where, `address:port`.
+    pub address: Name,
+    /// Which emulator.
+    pub emulator: Name,
+    /// Which product.
+    pub product: Name,
+    /// Which version of it.
+    pub version: ProductVersion,
+    /// Which model.
+    pub hardware: Name,
+    /// By which rule, in words.
+    pub refusal: Refusal,
+}
+
+/// What all the records add up to: what a node needs to know at its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// The last record's position; 0 for an empty ledger.
+    pub position: u64,
+    /// The highest session number ever given.
+    pub last_session: u64,
+    /// The sessions that hold a seat.
+    pub sessions: Vec<SessionRecord>,
+    /// The runs that were released.
+    pub blocked: Vec<BlockedRun>,
+    /// The highest version seen of each license.
+    pub versions: BTreeMap<LicenseId, u32>,
+    /// The run time used of each license version, in milliseconds.
+    pub hours_used_ms: BTreeMap<(LicenseId, u32), u64>,
+    /// The time mark.
+    pub time_mark: Option<Utc>,
+}
+
+/// An append did not become durable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger can't be written: {0}")]
+pub struct AppendError(pub String);

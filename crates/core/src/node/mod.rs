@@ -1,0 +1,239 @@
+//! The whole license server as one value: [`Node::handle`] takes what happened, [`Node::poll`] hands
+//! out what is to be done, [`Node::deadline`] says when to come back at the latest.
+//!
+//! A request is *decided*: refused with a reason code, and then nothing has changed; or turned into
+//! events. A decided event is *staged* at once, so that a seat is taken the moment it is promised,
+//! and *applied* when the shell reports it durable. No answer leaves before that. From this one rule
+//! follows: **a seat is taken when that is decided, and free when that is durable**, so memory and
+//! ledger can never both believe in a free seat that is held.
+//!
+//! - [`io`]: what goes in and what comes out; [`event`]: what the ledger remembers.
+//! - [`sessions`]: who holds which seat.
+//! - `login`, `takeover`, `session`: the client's requests; `append`: durability;
+//!   `licenses`: what is valid now; `review`: everything that time alone changes.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+
+mod append;
+pub mod event;
+pub mod io;
+mod licenses;
+mod login;
+mod review;
+mod session;
+pub mod sessions;
+mod takeover;
+mod view;
+
+pub use licenses::Preview;
+pub use view::{LicenseView, SectionView, SessionView};
+
+use self::{
+    append::Appends,
+    event::{BlockedRun, Denial, Remembered},
+    io::{Answer, Ask, Effect, Input, Note, RequestId, UnusableLicense, Who},
+    licenses::Installed,
+    sessions::{Session, Sessions, State},
+    takeover::ParkedLogins,
+};
+use crate::{
+    fingerprint::Machine,
+    id::{HostKey, LicenseId, LinkId, RunId, ServerKey},
+    mark::{ClockState, TimeMark},
+    meter::Meter,
+    reason::{ReasonCode, Refusal},
+    text::Name,
+    time::{Elapsed, Now, Utc},
+};
+
+/// The most sessions of one link.
+pub const MAX_SESSIONS_PER_LINK: usize = 1_024;
+
+/// How many denials a node keeps for the list.
+pub const MAX_DENIALS_KEPT: usize = 1_000;
+
+/// The lease of a session whose license is not installed any more, in milliseconds.
+const ORPHAN_LEASE_MS: u64 = crate::license::DEFAULT_LEASE_MS;
+
+/// What a node is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The server's own key, which its licenses must be bound to.
+    pub server_key: ServerKey,
+    /// How long a link may be silent before either side takes it for dead, in milliseconds.
+    pub heartbeat_timeout_ms: u64,
+}
+
+/// A client's connection.
+#[derive(Debug)]
+struct Link {
+    host: HostKey,
+    address: Name,
+}
+
+/// One request and the way back for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asker {
+    link: LinkId,
+    request: RequestId,
+}
+
+/// A license server's whole state.
+#[derive(Debug)]
+pub struct Node {
+    settings: Settings,
+    machine: Machine,
+    licenses: BTreeMap<LicenseId, Installed>,
+    unusable: Vec<UnusableLicense>,
+    versions: BTreeMap<LicenseId, u32>,
+    meters: BTreeMap<(LicenseId, u32), Meter>,
+    time_mark: TimeMark,
+    clock_state: ClockState,
+    sessions: Sessions,
+    last_session: u64,
+    blocked: BTreeMap<(HostKey, Name), RunId>,
+    links: BTreeMap<LinkId, Link>,
+    parked: ParkedLogins,
+    appends: Appends,
+    denials: VecDeque<(Utc, Denial)>,
+    effects: VecDeque<Effect>,
+    next_review: Elapsed,
+    next_meter_write: Elapsed,
+    next_time_mark: Elapsed,
+    denials_in_review: u32,
+    ready: bool,
+    draining: bool,
+}
+
+impl Node {
+    /// A node that knows what its ledger remembers. Known sessions hold their seats from the start;
+    /// their leases count from [`Input::Ready`].
+    pub fn new(settings: Settings, remembered: Remembered, now: Now) -> Self {
+        let mut sessions = Sessions::default();
+        for record in remembered.sessions {
+            sessions.insert(Session { record, state: State::Left { until: Elapsed(u64::MAX) } });
+        }
+        let resumed = |(key, used_ms)| (key, Meter::resume(used_ms, now.elapsed));
+        let block = |run: BlockedRun| ((run.host, run.emulator), run.run);
+        Self {
+            settings,
+            machine: Machine::default(),
+            licenses: BTreeMap::new(),
+            unusable: Vec::new(),
+            versions: remembered.versions,
+            meters: remembered.hours_used_ms.into_iter().map(resumed).collect(),
+            time_mark: TimeMark::resume(remembered.time_mark, now),
+            clock_state: ClockState::Sound,
+            sessions,
+            last_session: remembered.last_session,
+            blocked: remembered.blocked.into_iter().map(block).collect(),
+            links: BTreeMap::new(),
+            parked: ParkedLogins::default(),
+            appends: Appends::new(remembered.position),
+            denials: VecDeque::new(),
+            effects: VecDeque::new(),
+            next_review: now.elapsed,
+            next_meter_write: now.elapsed,
+            next_time_mark: now.elapsed,
+            denials_in_review: 0,
+            ready: false,
+            draining: false,
+        }
+    }
+
+    /// Takes what happened, at the time `now`. Never fails: who asked wrongly is told so.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Licenses { trusted, unusable } => self.take_licenses(now, trusted, unusable),
+            Input::Machine(machine) => self.take_machine(now, machine),
+            Input::Ready => self.begin_to_serve(now),
+            Input::LinkOpened { link, host, address } => {
+                self.links.insert(link, Link { host, address });
+            }
+            Input::LinkClosed { link, last_heard } => self.close_link(now, link, last_heard),
+            Input::Request { link, request, ask } => self.answer(now, Asker { link, request }, ask),
+            Input::Pong { link, session, runs } => self.hear_pong(now, link, session, runs),
+            Input::Appended { id, outcome } => self.appended(now, id, outcome),
+            Input::Release { ticket, number } => self.release(now, ticket, number),
+            Input::Drain => self.drain(now),
+            Input::Tick => self.review(now),
+        }
+        self.flush_appends();
+    }
+
+    /// The next thing to do, in order; `None` when there is nothing more.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to come back with [`Input::Tick`] at the latest.
+    pub fn deadline(&self) -> Elapsed {
+        [self.sessions.first_end(), self.parked.first_end()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_review, Elapsed::min)
+    }
+
+    fn answer(&mut self, now: Now, asker: Asker, ask: Ask) {
+        if !self.links.contains_key(&asker.link) {
+            return;
+        }
+        match ask {
+            Ask::Login { login, fresh } => self.login(now, asker, login, fresh),
+            Ask::Probe(login) => self.probe(now, asker, &login),
+            Ask::Check(session) => self.check(now, asker, session),
+            Ask::Logout(session) => self.logout(now, asker, session),
+        }
+    }
+
+    fn begin_to_serve(&mut self, now: Now) {
+        self.ready = true;
+        let known: Vec<_> = self.sessions.iter().map(|session| session.record.number).collect();
+        for number in known {
+            let until = now.elapsed.plus_ms(self.lease_ms(number));
+            self.sessions.set_state(number, State::Left { until });
+        }
+        self.review(now);
+    }
+
+    fn drain(&mut self, now: Now) {
+        self.draining = true;
+        self.write_marks(now);
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        self.effects.extend(links.into_iter().map(|link| Effect::Closing { link }));
+    }
+
+    fn tell(&mut self, asker: Asker, answer: Answer) {
+        self.effects.push_back(Effect::Answer { link: asker.link, request: asker.request, answer });
+    }
+
+    fn refuse(&mut self, asker: Asker, refusal: Refusal) {
+        self.tell(asker, Answer::Refused(refusal));
+    }
+
+    fn note(&mut self, note: Note) {
+        self.effects.push_back(Effect::Note(note));
+    }
+
+    fn host_of(&self, link: LinkId) -> Option<HostKey> {
+        self.links.get(&link).map(|link| link.host)
+    }
+}
+
+fn who(session: &Session) -> Who {
+    let record = &session.record;
+    Who {
+        hardware: record.hardware.clone(),
+        version: record.version.clone(),
+        address: record.address.clone(),
+        emulator: record.emulator.clone(),
+        session: Some(record.number),
+    }
+}
+
+fn bad_request(sentence: &str) -> Refusal {
+    Refusal::new(ReasonCode::BadRequest, sentence)
+}

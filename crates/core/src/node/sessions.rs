@@ -1,0 +1,226 @@
+//! The sessions of a node and the seats they hold, found by every key that a request may carry.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use super::event::SessionRecord;
+use crate::{
+    id::{HostKey, LicenseId, LinkId, SessionId, SessionNumber},
+    text::Name,
+    time::Elapsed,
+};
+
+/// A section of an installed license: which seats a session holds one of.
+pub type SectionKey = (LicenseId, usize);
+
+/// A session, which holds one seat from its first moment to its last.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// What the ledger knows of it.
+    pub record: SessionRecord,
+    /// Where in its life it is.
+    pub state: State,
+}
+
+/// Where in its life a session is. In every state it holds its seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Decided, not durable yet; no one was told.
+    Opening,
+    /// On a link.
+    Live(LinkId),
+    /// Its connection is gone; the seat stays reserved for it.
+    Left {
+        /// Until when. `Elapsed(u64::MAX)` before the server is ready.
+        until: Elapsed,
+    },
+    /// Taken back from its client, but its license says that the seat stays reserved until the
+    /// client can't be running any more.
+    Held {
+        /// Until when.
+        until: Elapsed,
+    },
+    /// Over, but that is not durable yet.
+    Closing,
+}
+
+impl State {
+    /// Until when the seat is reserved, for a session without a link.
+    fn until(self) -> Option<Elapsed> {
+        match self {
+            Self::Left { until } | Self::Held { until } => Some(until),
+            Self::Opening | Self::Live(_) | Self::Closing => None,
+        }
+    }
+}
+
+/// All sessions of a node. The cost of every call is independent of their number, but for a tree's
+/// depth.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    by_number: BTreeMap<SessionNumber, Session>,
+    by_id: BTreeMap<SessionId, SessionNumber>,
+    /// One emulator has one session; while a successor is about to take over, the newer one.
+    by_emulator: BTreeMap<(HostKey, Name), SessionNumber>,
+    by_link: BTreeMap<LinkId, BTreeSet<SessionNumber>>,
+    by_section: BTreeMap<SectionKey, BTreeSet<SessionNumber>>,
+    ends: BTreeSet<(Elapsed, SessionNumber)>,
+}
+
+impl Sessions {
+    /// Takes up a session.
+    pub fn insert(&mut self, session: Session) {
+        let record = &session.record;
+        let number = record.number;
+        self.by_id.insert(record.id, number);
+        self.by_emulator.insert((record.host, record.emulator.clone()), number);
+        self.by_section
+            .entry((record.license_id.clone(), record.section))
+            .or_default()
+            .insert(number);
+        let state = session.state;
+        self.by_number.insert(number, session);
+        self.index_state(number, state);
+    }
+
+    /// Forgets a session; its seat is free.
+    pub fn remove(&mut self, number: SessionNumber) -> Option<Session> {
+        let session = self.by_number.remove(&number)?;
+        self.unindex_state(number, session.state);
+        let record = &session.record;
+        self.by_id.remove(&record.id);
+        let emulator = (record.host, record.emulator.clone());
+        if self.by_emulator.get(&emulator) == Some(&number) {
+            self.by_emulator.remove(&emulator);
+        }
+        remove_from(&mut self.by_section, &(record.license_id.clone(), record.section), number);
+        Some(session)
+    }
+
+    /// Moves a session to another state.
+    pub fn set_state(&mut self, number: SessionNumber, state: State) {
+        let Some(session) = self.by_number.get_mut(&number) else { return };
+        let old = core::mem::replace(&mut session.state, state);
+        self.unindex_state(number, old);
+        self.index_state(number, state);
+    }
+
+    /// Counts a session's seat to another section of its license.
+    pub fn set_section(&mut self, number: SessionNumber, section: usize) {
+        let Some(session) = self.by_number.get_mut(&number) else { return };
+        let old = core::mem::replace(&mut session.record.section, section);
+        let license_id = session.record.license_id.clone();
+        remove_from(&mut self.by_section, &(license_id.clone(), old), number);
+        self.by_section.entry((license_id, section)).or_default().insert(number);
+    }
+
+    /// Notes from where a session's client connects now.
+    pub fn set_address(&mut self, number: SessionNumber, address: Name) {
+        if let Some(session) = self.by_number.get_mut(&number) {
+            session.record.address = address;
+        }
+    }
+
+    /// Points an emulator's name back at `number`, after a successor came to nothing.
+    pub fn point_emulator_at(&mut self, number: SessionNumber) {
+        if let Some(session) = self.by_number.get(&number) {
+            let emulator = (session.record.host, session.record.emulator.clone());
+            self.by_emulator.insert(emulator, number);
+        }
+    }
+
+    fn index_state(&mut self, number: SessionNumber, state: State) {
+        if let State::Live(link) = state {
+            self.by_link.entry(link).or_default().insert(number);
+        }
+        if let Some(until) = state.until() {
+            self.ends.insert((until, number));
+        }
+    }
+
+    fn unindex_state(&mut self, number: SessionNumber, state: State) {
+        if let State::Live(link) = state {
+            remove_from(&mut self.by_link, &link, number);
+        }
+        if let Some(until) = state.until() {
+            self.ends.remove(&(until, number));
+        }
+    }
+
+    /// The session of this number.
+    pub fn find(&self, number: SessionNumber) -> Option<&Session> {
+        self.by_number.get(&number)
+    }
+
+    /// The session of this secret name, if it belongs to `host`.
+    pub fn find_by_id(&self, id: SessionId, host: HostKey) -> Option<&Session> {
+        let session = self.by_number.get(self.by_id.get(&id)?)?;
+        (session.record.host == host).then_some(session)
+    }
+
+    /// The session of an emulator.
+    pub fn find_by_emulator(&self, host: HostKey, emulator: &Name) -> Option<&Session> {
+        self.by_number.get(self.by_emulator.get(&(host, emulator.clone()))?)
+    }
+
+    /// The sessions on a link.
+    pub fn on_link(&self, link: LinkId) -> Vec<SessionNumber> {
+        self.by_link.get(&link).into_iter().flatten().copied().collect()
+    }
+
+    /// How many sessions a link has.
+    pub fn count_on_link(&self, link: LinkId) -> usize {
+        self.by_link.get(&link).map_or(0, BTreeSet::len)
+    }
+
+    /// How many seats of a section are held.
+    pub fn seats_held(&self, section: &SectionKey) -> usize {
+        self.by_section.get(section).map_or(0, BTreeSet::len)
+    }
+
+    /// The sessions of a section, oldest first.
+    pub fn in_section(&self, section: &SectionKey) -> impl DoubleEndedIterator<Item = &Session> {
+        self.by_section
+            .get(section)
+            .into_iter()
+            .flatten()
+            .filter_map(|number| self.by_number.get(number))
+    }
+
+    /// The sessions of a license, section by section.
+    pub fn of_license<'a>(&'a self, license: &'a LicenseId) -> impl Iterator<Item = &'a Session> {
+        let sections = self.by_section.range((license.clone(), 0)..=(license.clone(), usize::MAX));
+        sections.flat_map(|(_, numbers)| numbers).filter_map(|number| self.by_number.get(number))
+    }
+
+    /// All sessions, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.by_number.values()
+    }
+
+    /// When the first reservation ends.
+    pub fn first_end(&self) -> Option<Elapsed> {
+        self.ends.first().map(|(until, _)| *until)
+    }
+
+    /// A session whose reservation has ended by `now`.
+    pub fn ended_by(&self, now: Elapsed) -> Option<SessionNumber> {
+        self.ends.first().filter(|(until, _)| *until <= now).map(|(_, number)| *number)
+    }
+}
+
+/// Takes `number` out of the set at `key`, and the set with its last member.
+fn remove_from<K: Ord>(
+    sets: &mut BTreeMap<K, BTreeSet<SessionNumber>>,
+    key: &K,
+    number: SessionNumber,
+) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&number);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the lists of the administrator's tools show: read, never decided, from a node.
+
+use alloc::vec::Vec;
+
+use super::{
+    Node,
+    event::{Denial, SessionRecord},
+    io::UnusableLicense,
+    sessions::State,
+};
+use crate::{
+    license::License,
+    reason::Refusal,
+    time::{Now, Utc},
+};
+
+/// An installed license and how it stands.
+#[derive(Debug, Clone)]
+pub struct LicenseView<'a> {
+    /// The license.
+    pub license: &'a License,
+    /// Whether it is valid, or why not.
+    pub standing: &'a Result<(), Refusal>,
+    /// Run time left, in milliseconds; `None` for `NORMAL`.
+    pub remaining_ms: Option<u64>,
+    /// Run time used of this version, in milliseconds.
+    pub used_ms: u64,
+    /// One for each section, in order.
+    pub sections: Vec<SectionView>,
+}
+
+/// How many seats of a section are in use.
+#[derive(Debug, Clone, Copy)]
+pub struct SectionView {
+    /// Seats that sessions hold.
+    pub seats_held: usize,
+}
+
+/// A session, for the lists.
+#[derive(Debug, Clone)]
+pub struct SessionView<'a> {
+    /// What the ledger knows of it; its secret ID is not for the eye.
+    pub record: &'a SessionRecord,
+    /// `opening`, `live`, `left`, `held`, `closing`.
+    pub state: &'static str,
+    /// For how long the seat of a session without a link stays reserved, in milliseconds.
+    pub reserved_ms: Option<u64>,
+}
+
+impl Node {
+    /// The licenses whose signature holds, in the order of their IDs.
+    pub fn licenses(&self, now: Now) -> impl Iterator<Item = LicenseView<'_>> {
+        self.licenses.values().map(move |installed| {
+            let license = &installed.license;
+            let held = |index| self.sessions.seats_held(&(license.id.clone(), index));
+            LicenseView {
+                license,
+                standing: &installed.standing,
+                remaining_ms: self.remaining_ms(now, license),
+                used_ms: self.used_ms(now, license),
+                sections: (0..license.sections.len())
+                    .map(|index| SectionView { seats_held: held(index) })
+                    .collect(),
+            }
+        })
+    }
+
+    /// The licenses that can't be used at all.
+    pub fn unusable_licenses(&self) -> &[UnusableLicense] {
+        &self.unusable
+    }
+
+    /// The highest version seen of a license's ID.
+    pub fn version_seen(&self, id: &crate::id::LicenseId) -> Option<u32> {
+        self.versions.get(id).copied()
+    }
+
+    /// The sessions, oldest first.
+    pub fn sessions(&self, now: Now) -> impl Iterator<Item = SessionView<'_>> {
+        self.sessions.iter().map(move |session| {
+            let (state, until) = match session.state {
+                State::Opening => ("opening", None),
+                State::Live(_) => ("live", None),
+                State::Left { until } => ("left", Some(until)),
+                State::Held { until } => ("held", Some(until)),
+                State::Closing => ("closing", None),
+            };
+            let reserved_ms = until.map(|until| until.since_ms(now.elapsed));
+            SessionView { record: &session.record, state, reserved_ms }
+        })
+    }
+
+    /// The latest denials since the server's start, oldest first.
+    pub fn denials(&self) -> impl Iterator<Item = &(Utc, Denial)> {
+        self.denials.iter()
+    }
+
+    /// How many links are open.
+    pub fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Whether the server is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// The server's time mark: what expiry is judged by when the wall clock is behind.
+    pub fn time_mark(&self, now: Now) -> Utc {
+        self.time_mark.mark(now)
+    }
+}

@@ -1,0 +1,37 @@
+//! How long anything may be, as `proto/ve_license.proto` states it.
+
+/// The protocol versions that this code speaks, best first.
+pub const VERSIONS: &[u32] = &[1];
+
+/// The longest message of a client, in bytes.
+pub const MAX_CLIENT_MESSAGE_BYTES: usize = 16 * 1024;
+
+/// The longest message of a server, in bytes: a hello with all its credentials.
+pub const MAX_SERVER_MESSAGE_BYTES: usize = 160 * 1024;
+
+/// The most credentials of a server's hello.
+pub const MAX_CREDENTIALS: usize = 32;
+
+/// The longest credential, in bytes.
+pub const MAX_CREDENTIAL_BYTES: usize = 4_096;
+
+/// The most versions of a hello.
+pub const MAX_VERSIONS: usize = 16;
+
+/// The longest signed statement, in bytes.
+pub const MAX_STATEMENT_BYTES: usize = 8_192;
+
+/// The longest sentence of a refusal, in bytes.
+pub const MAX_SENTENCE_BYTES: usize = 1_024;
+
+/// How long handshake and hello may take together, in milliseconds.
+pub const HELLO_TIMEOUT_MS: u64 = 5_000;
+
+/// How often a side that has nothing to say sends a heartbeat, in milliseconds.
+pub const HEARTBEAT_INTERVAL_MS: u32 = 1_500;
+
+/// How long a link may be silent before it is dead, in milliseconds.
+pub const HEARTBEAT_TIMEOUT_MS: u32 = 5_000;
+
+/// The name of the protocol inside TLS (ALPN).
+pub const ALPN: &[u8] = b"ve-license";
