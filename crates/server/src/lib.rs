@@ -1,1 +1,9 @@
-//! Serves: listener, control socket, wiring; licensed, licensectl, license_viewer, c2v, v2c.
+//! Serves: the license server and the administrator's tools.
+
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod home;
+pub mod install;
+pub mod installed;
+pub mod log;

@@ -1,1 +1,22 @@
 //! Remembers: what core appends, durably.
+//!
+//! - [`Store`]: what every engine does, and the errors it may answer with. [`Memory`] is for tests,
+//!   [`Embedded`] is a server's `ledger.db`.
+//! - [`Writer`]: the thread that owns a server's store and lets the appends that wait share one
+//!   commit.
+//! - [`ReadOnly`]: the ledger for tools, whether its server runs or not.
+//!
+//! The rules that all engines share are in `rules`; one suite (`tests/suite`) holds every engine to
+//! them. Why SQLite, and what a full disk or a power failure leaves behind: `docs/decisions/storage.md`.
+
+mod embedded;
+mod memory;
+mod rules;
+mod store;
+mod writer;
+
+pub use embedded::{Embedded, ReadOnly};
+pub use memory::Memory;
+pub use rules::{Limits, MAX_DENIALS, MAX_RECORDS};
+pub use store::{AppendFailure, CloseError, Denied, LoadError, Store};
+pub use writer::{FinishError, MAX_GROUP_APPENDS, MAX_WAITING_APPENDS, Writer};

@@ -46,7 +46,8 @@ pub fn session(field: &[u8]) -> Result<SessionId, Refusal> {
 
 /// A login, with every limit checked.
 pub fn login(message: &proto::Login) -> Result<Login, Refusal> {
-    let in_range = |field, holds: bool, rule: &str| if holds { Ok(()) } else { Err(bad(field, rule)) };
+    let in_range =
+        |field, holds: bool, rule: &str| if holds { Ok(()) } else { Err(bad(field, rule)) };
     in_range("cpus", (1..=MAX_CPUS).contains(&message.cpus), "is not between 1 and 65536")?;
     let memory = "is not between 1 and 1099511627776";
     in_range("memory_mb", (1..=MAX_MEMORY_MB).contains(&message.memory_mb), memory)?;
@@ -59,7 +60,8 @@ pub fn login(message: &proto::Login) -> Result<Login, Refusal> {
         product: name("product", &message.product)?,
         wanted: Wanted {
             hardware: name("virtual_hardware", &message.virtual_hardware)?,
-            version: ProductVersion::try_from(version).map_err(|why| bad("version", format!("is not one: {why}")))?,
+            version: ProductVersion::try_from(version)
+                .map_err(|why| bad("version", format!("is not one: {why}")))?,
             cpus: message.cpus,
             memory_mb: message.memory_mb,
             passphrase,
@@ -96,11 +98,18 @@ pub fn grant_message(grant: &Grant) -> proto::Grant {
 pub fn grant(message: &proto::Grant, session: SessionId) -> Result<Grant, Refusal> {
     let marks = message.marks.as_ref().ok_or_else(|| bad("marks", "is missing"))?;
     let duration = |field, duration_ms: u64| {
-        if (1..=2 * MAX_DURATION_MS).contains(&duration_ms) { Ok(duration_ms) } else { Err(bad(field, "is out of range")) }
+        if (1..=2 * MAX_DURATION_MS).contains(&duration_ms) {
+            Ok(duration_ms)
+        } else {
+            Err(bad(field, "is out of range"))
+        }
     };
     Ok(Grant {
         session,
-        license_id: message.license_id.parse().map_err(|why| bad("license_id", format!("is none: {why}")))?,
+        license_id: message
+            .license_id
+            .parse()
+            .map_err(|why| bad("license_id", format!("is none: {why}")))?,
         customer: name("customer", &message.customer)?,
         product_code: name("product_code", &message.product_code)?,
         virtual_hardware: name("virtual_hardware", &message.virtual_hardware)?,
@@ -135,7 +144,10 @@ pub fn refusal(message: &proto::Refusal) -> Refusal {
     let sentence = printable(&message.sentence, MAX_SENTENCE_BYTES);
     match message.code.parse() {
         Ok(code) => Refusal { code, sentence },
-        Err(_) => Refusal::new(ReasonCode::BadRequest, format!("{}: {sentence}", printable(&message.code, 64))),
+        Err(_) => Refusal::new(
+            ReasonCode::BadRequest,
+            format!("{}: {sentence}", printable(&message.code, 64)),
+        ),
     }
 }
 

@@ -100,7 +100,10 @@ pub fn encode(message: &impl Message) -> Vec<u8> {
 }
 
 /// Writes one message and flushes it.
-pub async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &impl Message) -> std::io::Result<()> {
+pub async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    message: &impl Message,
+) -> std::io::Result<()> {
     stream.write_all(&encode(message)).await?;
     stream.flush().await
 }

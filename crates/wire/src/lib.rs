@@ -14,7 +14,12 @@ pub mod statement;
 pub mod tls;
 
 /// The messages of the protocol.
-#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; the .proto documents them")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; the .proto documents them"
+)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/ve.license.v1.rs"));
 }

@@ -77,7 +77,8 @@ pub fn open(
     if !verify(&signed_bytes(&signed.statement), &signed.signature) {
         return Err(StatementError::Signature);
     }
-    let statement = Statement::decode(signed.statement.as_slice()).map_err(|_| StatementError::Malformed)?;
+    let statement =
+        Statement::decode(signed.statement.as_slice()).map_err(|_| StatementError::Malformed)?;
     if statement.server_key != server_key.0 {
         return Err(StatementError::ServerKey);
     }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -34,7 +35,8 @@ pub enum IdentityError {
 }
 
 /// Bytes of a DER `SubjectPublicKeyInfo` before an Ed25519 key (RFC 8410).
-const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const ED25519_SPKI_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// A certificate and its key.
 #[derive(Debug)]
@@ -48,7 +50,8 @@ impl Identity {
     pub fn from_pkcs8(pkcs8_der: &[u8]) -> Result<Self, IdentityError> {
         let key = PrivatePkcs8KeyDer::from(pkcs8_der.to_vec());
         let signer = rcgen::KeyPair::try_from(&key)?;
-        let certificate = rcgen::CertificateParams::new(vec!["ve-license".to_owned()])?.self_signed(&signer)?;
+        let certificate =
+            rcgen::CertificateParams::new(vec!["ve-license".to_owned()])?.self_signed(&signer)?;
         Ok(Self { certificate: certificate.der().clone(), key: key.into() })
     }
 }
@@ -135,7 +138,9 @@ impl Default for AnyKey {
 
 impl AnyKey {
     fn parse(certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        ParsedCertificate::try_from(certificate).map(|_| ()).map_err(|_| Error::from(CertificateError::BadEncoding))
+        ParsedCertificate::try_from(certificate)
+            .map(|_| ())
+            .map_err(|_| Error::from(CertificateError::BadEncoding))
     }
 
     fn verify(

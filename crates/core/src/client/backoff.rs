@@ -1,0 +1,59 @@
+//! Retries: spread, so that a thousand clients don't knock at the same moment, and ever slower.
+
+use crate::time::SECOND_MS;
+
+/// The first pause, in milliseconds.
+const FIRST_MS: u64 = SECOND_MS;
+/// The longest pause, in milliseconds.
+const LONGEST_MS: u64 = 60 * SECOND_MS;
+
+/// The pauses between attempts.
+#[derive(Debug, Clone)]
+pub(super) struct Backoff {
+    failures: u32,
+    random: u64,
+}
+
+impl Backoff {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { failures: 0, random: seed }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How long to wait before the next attempt, in milliseconds: doubled from one second to a
+    /// minute, and then between half and all of that.
+    pub(super) fn next_pause_ms(&mut self) -> u64 {
+        let full_ms = FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(LONGEST_MS);
+        self.failures = self.failures.saturating_add(1);
+        full_ms / 2 + self.next_random() % (full_ms / 2 + 1)
+    }
+
+    /// The next number of the `SplitMix64` sequence: small, well spread, and the same from the same
+    /// seed. Nothing secret depends on it.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_are_spread() {
+        let mut backoff = Backoff::new(7);
+        for full_ms in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
+            let pause_ms = backoff.next_pause_ms();
+            assert!((full_ms / 2..=full_ms).contains(&pause_ms), "{pause_ms} of {full_ms}");
+        }
+        backoff.reset();
+        assert!(backoff.next_pause_ms() <= 1_000);
+    }
+}

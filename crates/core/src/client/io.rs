@@ -1,0 +1,253 @@
+//! What goes into a client machine and what comes out: two closed enums.
+
+use alloc::string::String;
+
+use crate::{
+    grant::Grant,
+    id::SessionId,
+    reason::Refusal,
+    text::Name,
+    time::{Elapsed, Utc},
+};
+
+/// Names one of the configured servers: 0 is the primary, 1 the backup.
+pub type ServerIndex = usize;
+
+/// Names one attempt to connect; what belongs to an earlier attempt is ignored.
+pub type Attempt = u64;
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The program starts: get a license.
+    Start,
+    /// A connection stands, and the server behind it has proved that its vendor knows it.
+    Connected {
+        /// Which attempt succeeded.
+        attempt: Attempt,
+    },
+    /// No connection, or none that can be trusted.
+    NotConnected {
+        /// Which attempt failed.
+        attempt: Attempt,
+        /// Why.
+        why: ConnectError,
+    },
+    /// The connection is gone.
+    LinkLost {
+        /// Which attempt had made it.
+        attempt: Attempt,
+        /// Why, for the log.
+        why: String,
+    },
+    /// A login or check was granted, freshly signed.
+    Granted {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
+        /// What.
+        grant: Grant,
+    },
+    /// A login or check was refused, freshly signed.
+    Refused {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The server took the session back, in a signed notice.
+    Revoked {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The server has confirmed the logout, or can't any more.
+    LoggedOut,
+    /// The guest has ended by itself or as it was asked.
+    GuestEnded,
+    /// The guest did not start.
+    GuestFailed,
+    /// The operator wants the program to end: the first time cleanly, the second time at once.
+    StopRequested,
+    /// The deadline has come.
+    Tick,
+}
+
+/// Why there is no connection to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectError {
+    /// Nobody answers there, or not as a license server.
+    Unreachable(String),
+    /// It speaks other versions of the protocol.
+    ProtocolVersion(String),
+    /// It shows no credential of a trusted vendor for the key of its certificate. What it says is
+    /// therefore hearsay.
+    Unverified(Option<Refusal>),
+}
+
+/// Something to be done. One `match` in the shell carries all of them out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Connect to a server and say hello; give up the connection of any earlier attempt.
+    Connect {
+        /// Names the attempt.
+        attempt: Attempt,
+        /// Which server.
+        server: ServerIndex,
+    },
+    /// Log in over the connection.
+    Login {
+        /// The session to come back to.
+        session: Option<SessionId>,
+    },
+    /// Ask whether the session is still licensed.
+    Check {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Log out; report [`Input::LoggedOut`] when it is confirmed or can't be.
+    Logout {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Close the connection.
+    Disconnect,
+    /// Start the guest, with what it was licensed for.
+    StartGuest,
+    /// Ask the guest to shut down cleanly.
+    ShutDownGuest,
+    /// Stop the guest now.
+    StopGuest,
+    /// Tell the log.
+    Tell(Told),
+    /// Run the operator's command for this moment.
+    RunHook(Hook),
+    /// End the program.
+    Exit(Exit),
+}
+
+/// Something that the log should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A server is tried.
+    Trying(ServerIndex),
+    /// A server was reached and is trusted.
+    Connected(ServerIndex),
+    /// What was licensed, and by what.
+    Licensed(Grant),
+    /// The license server can't be reached, or the license is lost.
+    ConnectionFailed {
+        /// Which server was tried last.
+        server: ServerIndex,
+        /// Why, beyond the known line.
+        why: String,
+    },
+    /// No configured server can be reached, at start.
+    Unavailable,
+    /// A server refused.
+    Refused {
+        /// Which.
+        server: ServerIndex,
+        /// Why.
+        refusal: Refusal,
+        /// Whether a trusted server said so.
+        verified: bool,
+    },
+    /// The server took the license back.
+    Revoked(Refusal),
+    /// A server speaks another version of the protocol.
+    ProtocolVersionInvalid(String),
+    /// The emulator ends in this many milliseconds unless a license is found.
+    EndsWithin(u64),
+    /// A license was found in time.
+    Restored {
+        /// When, by the wall clock.
+        wall: Utc,
+    },
+    /// The guest is asked to shut down, because the grace period ends in this many milliseconds.
+    ShutdownForLicense(u64),
+    /// The guest is asked to shut down, because the operator wants it.
+    ShutdownForOperator,
+    /// The grace period is over: the guest is stopped.
+    GraceEnded,
+    /// The guest did not shut down in time and is stopped.
+    StoppedForOperator,
+}
+
+/// The moments for which an operator may name a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hook {
+    /// The license is lost; the grace period runs.
+    Lost,
+    /// It was found again.
+    Restored,
+    /// The grace period has this little left (with every warning but the first).
+    Expiring,
+    /// The guest is asked to shut down, because the grace period ends.
+    Ending,
+}
+
+impl Hook {
+    /// The name in the VM's file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Restored => "restored",
+            Self::Expiring => "expiring",
+            Self::Ending => "ending",
+        }
+    }
+}
+
+/// How the program ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// As the guest did.
+    AsGuest,
+    /// The runner itself began the stop, because of the license.
+    LicenseLost,
+    /// No server could be reached at start.
+    NoServer,
+    /// A server refused at start.
+    Refused(Refusal),
+    /// The guest could not be started.
+    GuestFailed,
+    /// The operator stopped it before the guest was started.
+    Stopped,
+}
+
+/// What a client machine is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many servers are configured; at least one.
+    pub servers: usize,
+    /// How long to go on trying at start, in milliseconds.
+    pub start_wait_ms: u64,
+    /// How long before the end of the grace period the guest is asked to shut down, in milliseconds.
+    pub shutdown_lead_ms: u64,
+    /// How long the guest may take when the operator stops it, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+    /// The beginning of the random numbers that spread retries; any number.
+    pub seed: u64,
+}
+
+/// What the machine is doing, for a status line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// No license yet.
+    Starting,
+    /// Licensed.
+    Licensed {
+        /// By which server.
+        server: ServerIndex,
+        /// For whom.
+        customer: Name,
+    },
+    /// Lost; ends then unless a license is found.
+    Grace {
+        /// The end.
+        ends: Elapsed,
+    },
+    /// Over.
+    Over,
+}

@@ -1,0 +1,254 @@
+//! What the administrator's tools and a running server say to each other over the control socket:
+//! one line of JSON each way. The reports are also what `--json` prints, so their fields stay.
+
+use serde::{Deserialize, Serialize};
+use ve_core::{
+    id::{LicenseId, SessionNumber},
+    reason::{ReasonCode, Refusal},
+    time::Utc,
+};
+
+/// The longest request: a license file and what stands around it, in bytes.
+pub const MAX_REQUEST_BYTES: usize = 3 << 20;
+
+/// The longest reply: a hundred thousand sessions, in bytes.
+pub const MAX_REPLY_BYTES: usize = 128 << 20;
+
+/// What a tool asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// How the server is: [`Status`].
+    Status,
+    /// The installed licenses as the server judges them: [`Licenses`].
+    Licenses,
+    /// Who holds a seat: [`Sessions`].
+    Sessions,
+    /// Who was refused since the start: [`Denials`].
+    Denials,
+    /// Take a session's seat back: [`Done`].
+    Release {
+        /// The session's public number.
+        number: SessionNumber,
+    },
+    /// Check a license file and install it: [`Installation`].
+    Install {
+        /// The V2C.
+        v2c: String,
+        /// Only say what would happen.
+        dry_run: bool,
+    },
+    /// Remove an installed license; its marks stay: [`Done`].
+    Remove {
+        /// Which.
+        id: LicenseId,
+    },
+}
+
+/// What the server answers: a report, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The report that the request names, as JSON.
+    Report(serde_json::Value),
+    /// Refused or failed.
+    Failed(Failure),
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code for a tool that has nothing better to do.
+    pub exit_code: u8,
+    /// The reason code, where a rule refused.
+    pub reason: Option<ReasonCode>,
+    /// What happened, why, and what to do next.
+    pub message: String,
+}
+
+/// Something was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What.
+    pub message: String,
+}
+
+/// How a server is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The server's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where it listens for emulators.
+    pub listen: String,
+    /// Since when it runs (UTC, seconds since 1970).
+    pub since: Utc,
+    /// `ready`, or `draining`.
+    pub state: String,
+    /// The fingerprint of the server's key: its public half, in hexadecimal.
+    pub server_key: String,
+    /// Open links.
+    pub links: usize,
+    /// Sessions that hold a seat.
+    pub sessions: usize,
+    /// How every license stands.
+    pub licenses: Vec<LicenseReport>,
+}
+
+/// The installed licenses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Licenses {
+    /// One for each; those that can't be read stand last.
+    pub licenses: Vec<LicenseReport>,
+}
+
+/// One installed license.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseReport {
+    /// Its ID, or its file's name when the file can't be read.
+    pub id: String,
+    /// Its version; 0 when the file can't be read.
+    pub version: u32,
+    /// `valid`, or the refusal in words.
+    pub status: String,
+    /// The reason code when it is not valid.
+    pub reason: Option<ReasonCode>,
+    /// Run time left in seconds, to the second; `None` for `NORMAL`.
+    pub remaining_seconds: Option<u64>,
+    /// Run time used of this version, in seconds; `None` for `NORMAL`.
+    pub used_seconds: Option<u64>,
+    /// Whose license.
+    pub customer: Option<String>,
+    /// `NORMAL` or `COUNTDOWN`.
+    pub key_type: Option<String>,
+    /// When it ends (UTC, seconds since 1970); `None`: never, or by hours.
+    pub expires: Option<Utc>,
+    /// The seats of its sections.
+    pub products: Vec<ProductReport>,
+}
+
+/// The seats of one product section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductReport {
+    /// The product code.
+    pub code: String,
+    /// The emulated models.
+    pub virtual_hardware: Vec<String>,
+    /// Seats licensed.
+    pub instances: u32,
+    /// Seats that sessions hold; `None` when no server runs.
+    pub in_use: Option<usize>,
+    /// When the section ends (UTC, seconds since 1970).
+    pub expires: Option<Utc>,
+}
+
+/// The sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sessions {
+    /// Oldest first.
+    pub sessions: Vec<SessionReport>,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionReport {
+    /// The public number.
+    pub id: SessionNumber,
+    /// The emulator product.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+    /// The emulated model.
+    pub virtual_hardware: String,
+    /// The emulator's name.
+    pub emulator: String,
+    /// From where it is connected, or last was, `address:port`.
+    pub address: String,
+    /// Since when (UTC, seconds since 1970).
+    pub since: Utc,
+    /// `opening`, `live`, `left`, `held` or `closing`.
+    pub state: String,
+    /// For how long a seat without a connection stays reserved, in seconds.
+    pub reserved_seconds: Option<u64>,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Virtual memory in MB.
+    pub memory_mb: u64,
+    /// The license that the seat is from.
+    pub license_id: String,
+    /// The product section's code.
+    pub product_code: String,
+    /// The first digits of the host's key, to tell hosts apart.
+    pub host: String,
+}
+
+/// Who was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denials {
+    /// Oldest first.
+    pub denials: Vec<DenialReport>,
+}
+
+/// One refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenialReport {
+    /// When (UTC, seconds since 1970).
+    pub at: Utc,
+    /// The reason code.
+    pub reason: ReasonCode,
+    /// The rule in words.
+    pub message: String,
+    /// The emulator product.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+    /// The emulated model.
+    pub virtual_hardware: String,
+    /// The emulator's name.
+    pub emulator: String,
+    /// From where, `address:port`.
+    pub address: String,
+}
+
+/// What installing a license did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installation {
+    /// Which license.
+    pub id: LicenseId,
+    /// The version that was installed before.
+    pub from_version: Option<u32>,
+    /// The version of the file.
+    pub to_version: u32,
+    /// Whether it was installed, rather than only looked at.
+    pub installed: bool,
+    /// Every field that differs.
+    pub changes: Vec<Change>,
+    /// Whether the license will be valid, or why not.
+    pub status: String,
+    /// How many sessions go on and notice nothing; `None` when no server runs.
+    pub sessions_kept: Option<usize>,
+    /// The sessions that are revoked, and why.
+    pub sessions_revoked: Vec<RevokedSession>,
+}
+
+/// One field that differs between two versions of a license.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Which, as the license viewer names it.
+    pub field: String,
+    /// What it was; `None`: it was not there.
+    pub before: Option<String>,
+    /// What it is; `None`: it is gone.
+    pub after: Option<String>,
+}
+
+/// A session that an installation revokes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedSession {
+    /// The session's public number.
+    pub id: SessionNumber,
+    /// Why.
+    pub refusal: Refusal,
+}

@@ -1,0 +1,179 @@
+//! One way to open a ledger, for writers and readers: every setting on every connection.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{ErrorKind, Read},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use super::words;
+use crate::store::LoadError;
+
+/// The ledger names sessions by their secret ids: nobody but its owner reads it.
+const FILE_MODE: u32 = 0o600;
+
+/// Every SQLite file starts so.
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
+
+/// How long to wait for another connection's lock. There is one writer, so only a recovery or the
+/// last reader's end can hold one, and neither for long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After how many pages of 4 KiB the log is folded into the file.
+const CHECKPOINT_PAGES: u32 = 1_000;
+
+/// What the log file is cut back to when a large transaction or a long reader made it grow, in bytes.
+pub(super) const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Room for every statement of this crate.
+const STATEMENTS_KEPT: usize = 32;
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everything.
+    Write,
+    /// Nothing but read.
+    Read,
+}
+
+/// Opens the ledger that is at `path`. Nothing of it is changed, not even when the connection is
+/// closed again, before [`fold_at_close`].
+pub(super) fn open(path: &Path, access: Access) -> Result<Connection, LoadError> {
+    refuse_foreign(path)?;
+    let mode = match access {
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .and_then(|connection| set_up(&connection).map(|()| connection))
+        .map_err(|error| words::load_error(path, &error))
+}
+
+fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    // Sorting spills into no file beside the home.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_LIMIT_BYTES)
+}
+
+/// From here on the log is folded into the file when the last connection closes: the file has been
+/// checked, and is ours.
+pub(super) fn fold_at_close(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
+}
+
+/// Makes appends go to a log beside the file, which readers don't wait for.
+pub(super) fn use_shared_log(connection: &Connection, path: &Path) -> Result<(), LoadError> {
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(|error| words::load_error(path, &error))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    let why = "its file system has no shared memory, which the ledger's log needs".to_string();
+    Err(LoadError::Unreadable { path: path.to_path_buf(), why })
+}
+
+/// SQLite would take a file that is no database for an empty one when it is short enough.
+fn refuse_foreign(path: &Path) -> Result<(), LoadError> {
+    let mut start = Vec::new();
+    let length = HEADER.len() as u64;
+    File::open(path)
+        .and_then(|file| file.take(length).read_to_end(&mut start))
+        .map_err(|error| unreadable(path, &error))?;
+    if start.is_empty() || start == HEADER {
+        Ok(())
+    } else {
+        Err(LoadError::Foreign(path.to_path_buf()))
+    }
+}
+
+/// Makes an empty file that only its owner reads, durably; says whether there was none. SQLite gives
+/// the files beside it the same mode and owner.
+pub(super) fn make_file(path: &Path) -> Result<bool, LoadError> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
+    match made {
+        Ok(_) => sync_folder(path).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| unreadable(path, &error))
+}
+
+/// Takes the rights to read from everyone but the owner, should somebody have given them.
+pub(super) fn close_to_others(path: &Path) -> Result<(), LoadError> {
+    let close = || {
+        let mode = std::fs::metadata(path)?.permissions().mode();
+        if mode & !FILE_MODE & 0o777 == 0 {
+            return Ok(());
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(FILE_MODE))
+    };
+    close().map_err(|error| unreadable(path, &error))
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Where the file is, or would be.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> LoadError {
+    LoadError::Unreadable { path: path.to_path_buf(), why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_has_every_setting() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("ledger.db");
+        assert_eq!(make_file(&path), Ok(true));
+        for access in [Access::Write, Access::Read] {
+            let connection = open(&path, access).expect("a connection");
+            for (pragma, expected) in [
+                ("synchronous", 2),
+                ("foreign_keys", 1),
+                ("trusted_schema", 0),
+                ("cell_size_check", 1),
+                ("busy_timeout", 5_000),
+                ("wal_autocheckpoint", 1_000),
+                ("journal_size_limit", 16 * 1024 * 1024),
+                ("temp_store", 2),
+            ] {
+                let value: i64 = connection
+                    .pragma_query_value(None, pragma, |row| row.get(0))
+                    .expect("a setting");
+                assert_eq!(value, expected, "{pragma} of {access:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_can_not_write() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("ledger.db");
+        make_file(&path).expect("a file");
+        let reader = open(&path, Access::Read).expect("a connection");
+        let error = reader.execute_batch("CREATE TABLE t (a)").expect_err("read-only");
+        assert!(words::of(&error).ends_with("(SQLITE_READONLY)"), "{error}");
+    }
+}

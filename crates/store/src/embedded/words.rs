@@ -1,0 +1,56 @@
+//! What SQLite's errors mean to the people who read them.
+
+use std::path::Path;
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::store::LoadError;
+
+/// Why nothing was written or read, with SQLite's own name for it.
+pub(super) fn of(error: &Error) -> String {
+    let Error::SqliteFailure(failure, text) = error else { return error.to_string() };
+    let sentence = match failure.code {
+        ErrorCode::DiskFull => "disk full (SQLITE_FULL)",
+        ErrorCode::ReadOnly => "the file or its file system is read-only (SQLITE_READONLY)",
+        ErrorCode::SystemIoFailure => {
+            return format!(
+                "input/output error of the disk (SQLITE_IOERR {})",
+                failure.extended_code >> 8
+            );
+        }
+        ErrorCode::DatabaseBusy => "another process is writing it (SQLITE_BUSY)",
+        ErrorCode::CannotOpen => "a file can't be opened or made (SQLITE_CANTOPEN)",
+        ErrorCode::PermissionDenied => "access denied (SQLITE_PERM)",
+        ErrorCode::DatabaseCorrupt => "the file is damaged (SQLITE_CORRUPT)",
+        ErrorCode::OutOfMemory => "out of memory (SQLITE_NOMEM)",
+        _ => return text.clone().unwrap_or_else(|| failure.to_string()),
+    };
+    sentence.to_string()
+}
+
+/// An error of opening or reading the ledger at `path`.
+pub(super) fn load_error(path: &Path, error: &Error) -> LoadError {
+    let path = path.to_path_buf();
+    match error {
+        Error::SqliteFailure(failure, _) => match failure.code {
+            ErrorCode::NotADatabase => LoadError::Foreign(path),
+            ErrorCode::DatabaseCorrupt => LoadError::Damaged { path, why: of(error) },
+            _ => LoadError::Unreadable { path, why: of(error) },
+        },
+        // What is there is not what was written: a type, a number or a JSON text doesn't fit.
+        _ => LoadError::Damaged { path, why: of(error) },
+    }
+}
+
+/// Whether the rows themselves were refused, not the disk.
+pub(super) fn is_constraint(error: &Error) -> bool {
+    use Error::{InvalidParameterCount, SqliteFailure, ToSqlConversionFailure};
+    match error {
+        SqliteFailure(failure, _) => matches!(
+            failure.code,
+            ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig
+        ),
+        ToSqlConversionFailure(_) | InvalidParameterCount(..) => true,
+        _ => false,
+    }
+}

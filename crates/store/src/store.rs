@@ -1,0 +1,123 @@
+//! What every engine does, and how it may fail.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+use ve_core::{
+    node::event::{Denial, Record, Remembered},
+    time::Utc,
+};
+
+/// Keeps what the core appends.
+///
+/// A batch is what one `Append` effect carries: all of it is remembered, or nothing. Positions go up
+/// over all batches for ever; gaps are fine. A failed call leaves the store as it was, and the next
+/// one may succeed.
+pub trait Store: Send {
+    /// What all the records so far add up to; sessions in the order of their numbers.
+    fn remember(&mut self) -> Result<Remembered, LoadError>;
+
+    /// Makes all `batches` durable in one commit, or none of them.
+    fn append(&mut self, batches: &[&[Record]]) -> Result<(), AppendFailure>;
+
+    /// The audit trail: at most `limit` records, the newest first. Denials and the ticks of meters
+    /// and of the time mark are not in it.
+    fn records(&mut self, limit: usize) -> Result<Vec<Record>, LoadError>;
+
+    /// The refused logins: at most `limit`, the newest first.
+    fn denials(&mut self, limit: usize) -> Result<Vec<Denied>, LoadError>;
+
+    /// Puts everything in its place and lets go. What was appended is durable without it.
+    fn close(self) -> Result<(), CloseError>
+    where
+        Self: Sized;
+}
+
+/// A refused login, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// The record's position.
+    pub position: u64,
+    /// When, by the wall clock.
+    pub at: Utc,
+    /// Who was refused, and by which rule.
+    pub denial: Denial,
+}
+
+/// Nothing of an append was remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AppendFailure {
+    /// One batch breaks a rule of the ledger and never can be stored; the others may be.
+    #[error("{why}")]
+    Batch {
+        /// Which of the batches, from 0.
+        index: usize,
+        /// The rule.
+        why: String,
+    },
+    /// The ledger takes nothing at the moment, such as `disk full (SQLITE_FULL)`.
+    #[error("{0}")]
+    Ledger(String),
+}
+
+/// The ledger can't be opened or read. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LoadError {
+    /// The system doesn't let us have it.
+    #[error("{} can't be opened or read: {why}", path.display())]
+    Unreadable {
+        /// The ledger.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// Some other file.
+    #[error(
+        "{} is no ledger of a license server; it was left as it is: move it away, or name the right \
+         home",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// Written by a later version.
+    #[error(
+        "{} has format {found}, and this version knows formats up to {known}; it was left as it is: \
+         start the version that wrote it, or a newer one",
+        path.display()
+    )]
+    Newer {
+        /// The ledger.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that this code reads.
+        known: u32,
+    },
+    /// Written by an earlier version, and a reader changes nothing.
+    #[error(
+        "{} has the earlier format {found}; the server brings it up to date at its next start",
+        path.display()
+    )]
+    Older {
+        /// The ledger.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// It was a ledger once.
+    #[error(
+        "{} is damaged ({why}); it was left as it is: put a backup in its place, together with \
+         nothing of the damaged one's -wal and -shm files",
+        path.display()
+    )]
+    Damaged {
+        /// The ledger.
+        path: PathBuf,
+        /// What doesn't fit.
+        why: String,
+    },
+}
+
+/// The ledger couldn't be tidied up when it was closed. Nothing is lost: the next start does it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the ledger is complete, but its log couldn't be folded into it: {0}")]
+pub struct CloseError(pub String);
