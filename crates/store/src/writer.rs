@@ -58,7 +58,9 @@ impl Writer {
     /// Starts the thread, which calls `on_done` once for every append that [`Self::submit`] took, in
     /// the order in which they were submitted, when it is durable or has failed.
     ///
-    /// `on_done` must not wait for the writer. Errs when the system gives no thread.
+    /// `on_done` must not wait for the writer. A panic in the store is an error for every append from
+    /// then on; one in `on_done` itself ends the writer, and [`Self::submit`] says so. Errs when the
+    /// system gives no thread.
     pub fn start(
         store: impl Store + 'static,
         on_done: impl FnMut(AppendId, Outcome) + Send + 'static,
@@ -135,14 +137,15 @@ fn write(store: &mut impl Store, group: &[Append]) -> Vec<Outcome> {
     let batches: Vec<&[Record]> = group.iter().map(|append| append.records.as_slice()).collect();
     match store.append(&batches) {
         Err(AppendFailure::Batch { .. }) if batches.len() > 1 => {
-            let mut alone = |batch: &&[Record]| store.append(&[batch]).map_err(in_words);
+            let mut alone =
+                |batch: &&[Record]| store.append(&[batch]).map_err(|failure| in_words(&failure));
             batches.iter().map(&mut alone).collect()
         }
-        outcome => vec![outcome.map_err(in_words); batches.len()],
+        outcome => vec![outcome.map_err(|failure| in_words(&failure)); batches.len()],
     }
 }
 
-fn in_words(failure: AppendFailure) -> AppendError {
+fn in_words(failure: &AppendFailure) -> AppendError {
     AppendError(failure.to_string())
 }
 

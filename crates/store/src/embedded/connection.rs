@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, Permissions},
-    io::{ErrorKind, Read},
+    io::ErrorKind,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     time::Duration,
@@ -16,8 +16,8 @@ use crate::store::LoadError;
 /// The ledger names sessions by their secret ids: nobody but its owner reads it.
 const FILE_MODE: u32 = 0o600;
 
-/// Every SQLite file starts so.
-const HEADER: &[u8; 16] = b"SQLite format 3\0";
+/// The length of the smallest SQLite file.
+const SHORTEST_BYTES: u64 = 512;
 
 /// How long to wait for another connection's lock. There is one writer, so only a recovery or the
 /// last reader's end can hold one, and neither for long.
@@ -41,10 +41,11 @@ pub(super) enum Access {
     Read,
 }
 
-/// Opens the ledger that is at `path`. Nothing of it is changed, not even when the connection is
+/// Opens the ledger that is at `path`, by SQLite and by nothing else: closing a file that a process
+/// opened on its own would end the locks of all the process's connections to it. Nothing of it is changed, not even when the connection is
 /// closed again, before [`fold_at_close`].
 pub(super) fn open(path: &Path, access: Access) -> Result<Connection, LoadError> {
-    refuse_foreign(path)?;
+    refuse_short(path)?;
     let mode = match access {
         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -87,18 +88,13 @@ pub(super) fn use_shared_log(connection: &Connection, path: &Path) -> Result<(),
     Err(LoadError::Unreadable { path: path.to_path_buf(), why })
 }
 
-/// SQLite would take a file that is no database for an empty one when it is short enough.
-fn refuse_foreign(path: &Path) -> Result<(), LoadError> {
-    let mut start = Vec::new();
-    let length = HEADER.len() as u64;
-    File::open(path)
-        .and_then(|file| file.take(length).read_to_end(&mut start))
-        .map_err(|error| unreadable(path, &error))?;
-    if start.is_empty() || start == HEADER {
-        Ok(())
-    } else {
-        Err(LoadError::Foreign(path.to_path_buf()))
+/// SQLite takes a file that is too short to be a database for an empty one, and writes over it.
+fn refuse_short(path: &Path) -> Result<(), LoadError> {
+    let length = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    if (1..SHORTEST_BYTES).contains(&length) {
+        return Err(LoadError::Foreign(path.to_path_buf()));
     }
+    Ok(())
 }
 
 /// Makes an empty file that only its owner reads, durably; says whether there was none. SQLite gives
@@ -115,14 +111,25 @@ pub(super) fn make_file(path: &Path) -> Result<bool, LoadError> {
 
 /// Takes the rights to read from everyone but the owner, should somebody have given them.
 pub(super) fn close_to_others(path: &Path) -> Result<(), LoadError> {
-    let close = || {
-        let mode = std::fs::metadata(path)?.permissions().mode();
-        if mode & !FILE_MODE & 0o777 == 0 {
-            return Ok(());
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_os_string();
+        file.push(suffix);
+        match take_rights(Path::new(&file)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(unreadable(Path::new(&file), &error));
+            }
+            _ => {}
         }
-        std::fs::set_permissions(path, Permissions::from_mode(FILE_MODE))
-    };
-    close().map_err(|error| unreadable(path, &error))
+    }
+    Ok(())
+}
+
+fn take_rights(file: &Path) -> std::io::Result<()> {
+    let mode = std::fs::metadata(file)?.permissions().mode();
+    if mode & 0o777 & !FILE_MODE == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(file, Permissions::from_mode(FILE_MODE))
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {

@@ -1,0 +1,124 @@
+//! Records to append.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use ve_core::{
+    id::{HostKey, LicenseId, RunId, SessionId, SessionNumber},
+    license::ProductVersion,
+    node::event::{BlockedRun, CloseCause, Denial, Event, Record, SessionRecord},
+    reason::{ReasonCode, Refusal},
+    text::Name,
+    time::Utc,
+};
+use ve_store::{Embedded, Limits};
+
+/// A folder with a ledger's place in it.
+pub(crate) struct Home(TempDir);
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().expect("a temporary folder"))
+    }
+
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.0.path().join("ledger.db")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.0.path().join("ledger.db-wal")
+    }
+
+    pub(crate) fn open(&self) -> Embedded {
+        Embedded::open(&self.ledger()).expect("a ledger")
+    }
+
+    pub(crate) fn open_with(&self, limits: Limits) -> Embedded {
+        Embedded::open_with(&self.ledger(), limits).expect("a ledger")
+    }
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+pub(crate) fn record(position: u64, event: Event) -> Record {
+    let seconds = i64::try_from(position).unwrap_or(i64::MAX);
+    Record { position, at: Utc(1_750_000_000).plus_seconds(seconds), event }
+}
+
+pub(crate) fn license(number: u8) -> LicenseId {
+    format!("01.00000001.002.{number:03}").parse().expect("a license ID")
+}
+
+pub(crate) fn host(number: u8) -> HostKey {
+    HostKey([number; 32])
+}
+
+/// A session of an emulator that has a host of its own.
+pub(crate) fn session(number: u64) -> SessionRecord {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&number.to_le_bytes());
+    SessionRecord {
+        number: SessionNumber(number),
+        id: SessionId([7; 16]),
+        host: HostKey(key),
+        run: RunId([9; 16]),
+        emulator: name("zürich \"1\""),
+        product: name("Charon-SSP"),
+        version: version(),
+        hardware: name("Charon-SSP/4M"),
+        cpus: 4,
+        memory_mb: 65_536,
+        license_id: license(1),
+        section: 2,
+        product_code: name("Charon-SSP/ALL"),
+        address: name("192.0.2.17:40000"),
+        since: Utc(1_750_000_000),
+        replaces: None,
+    }
+}
+
+fn version() -> ProductVersion {
+    ProductVersion::try_from(name("4.1.32")).expect("a version")
+}
+
+pub(crate) fn opened(number: u64) -> Event {
+    Event::SessionOpened(session(number))
+}
+
+pub(crate) fn closed(number: u64) -> Event {
+    Event::SessionClosed { number: SessionNumber(number), cause: CloseCause::LoggedOut }
+}
+
+pub(crate) fn blocked(host_number: u8, emulator: &str, run: u8) -> BlockedRun {
+    BlockedRun { host: host(host_number), emulator: name(emulator), run: RunId([run; 16]) }
+}
+
+pub(crate) fn denial() -> Denial {
+    Denial {
+        host: host(5),
+        address: name("192.0.2.18:40000"),
+        emulator: name("geneva"),
+        product: name("Charon-SSP"),
+        version: version(),
+        hardware: name("Charon-SSP/4V"),
+        refusal: Refusal::new(ReasonCode::InstanceLimit, "All 2 instances are in use."),
+    }
+}
+
+pub(crate) fn denied() -> Event {
+    Event::Denied(denial())
+}
+
+pub(crate) fn seen(license_number: u8, version: u32) -> Event {
+    Event::LicenseSeen { license_id: license(license_number), version }
+}
+
+pub(crate) fn used(license_number: u8, version: u32, used_ms: u64) -> Event {
+    Event::HoursUsed { license_id: license(license_number), version, used_ms }
+}
+
+pub(crate) fn marked(seconds: i64) -> Event {
+    Event::TimeMarked { mark: Utc(seconds) }
+}

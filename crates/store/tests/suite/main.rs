@@ -1,0 +1,13 @@
+//! What every engine must do, and what must be true of the file, the writer and the readers whatever
+//! happens to the process and the disk.
+
+mod broken_disk;
+mod engines;
+mod events;
+mod files;
+mod full_disk;
+mod killed;
+mod reading;
+mod sequences;
+mod under_load;
+mod writing;
