@@ -1,1 +1,19 @@
-//! Asks: core's client machine over a TLS link.
+//! Asks: keeps a program licensed.
+//!
+//! [`Licensing`] runs `ve-core`'s client machine over real connections. The program around it does
+//! what [`Licensing::next`] hands out (start the guest, shut it down, tell the log, exit) and reports
+//! what happened to it. Everything else (connecting, trusting, checking, losing and finding a
+//! license) happens inside.
+//!
+//! - [`config`]: the servers and what is asked of them.
+//! - `link`: one connection to one server; `trust`: whether it is the vendor's.
+//! - [`probe`]: asks a server whether it would grant, and takes no seat.
+
+pub mod config;
+mod licensing;
+mod link;
+pub mod probe;
+mod trust;
+
+pub use licensing::{Licensing, Report, Todo};
+pub use ve_core::client::io::{Exit, Hook, ServerIndex, Told};

@@ -40,7 +40,7 @@ closed_names! {
         OracleOci = "oracle.oci",
         /// IBM Cloud.
         IbmCloud = "ibm.cloud",
-        /// VMware ESXi.
+        /// `VMware ESXi`.
         VmwareEsxi = "vmware.esxi",
         /// Nutanix AHV.
         NutanixAhv = "nutanix.ahv",

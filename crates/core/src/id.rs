@@ -88,12 +88,6 @@ macro_rules! hex_bytes {
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({self})", stringify!($name))
-            }
-        }
-
         impl FromStr for $name {
             type Err = HexError;
 
@@ -145,6 +139,25 @@ hex_bytes! {
     RunId, 16
 }
 
+/// Prints newtypes over bytes that are no secret.
+macro_rules! debug_as_hex {
+    ($($name:ident)*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+    )*};
+}
+debug_as_hex!(Digest ServerKey HostKey Nonce RunId);
+
+impl fmt::Debug for SessionId {
+    /// A secret: whatever is printed for a developer's eye does not show it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(****)")
+    }
+}
+
 /// The text is not lower-case hexadecimal of the right length.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("expected {expected} lower-case hexadecimal digits")]
@@ -166,7 +179,7 @@ fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         match (nibble(pair[0]), nibble(pair[1])) {
-            (Some(high), Some(low)) => *byte = high << 4 | low,
+            (Some(high), Some(low)) => *byte = (high << 4) | low,
             _ => return Err(error),
         }
     }
@@ -218,5 +231,10 @@ mod tests {
         assert!("AB".repeat(16).parse::<SessionId>().is_err());
         assert!("ab".repeat(15).parse::<SessionId>().is_err());
         assert!("é".repeat(16).parse::<SessionId>().is_err());
+    }
+
+    #[test]
+    fn a_session_id_is_not_printed_by_accident() {
+        assert_eq!(format!("{:?}", SessionId([0xab; 16])), "SessionId(****)");
     }
 }

@@ -28,5 +28,6 @@ pub mod reason;
 pub mod select;
 pub mod text;
 pub mod time;
+pub mod update;
 
 pub use names::UnknownName;

@@ -308,13 +308,18 @@ impl TryFrom<Name> for ProductVersion {
 
     fn try_from(text: Name) -> Result<Self, Self::Error> {
         let mut numbers = text.as_str().split('.');
-        let major = numbers.next().and_then(|part| part.parse().ok()).ok_or(VersionError)?;
-        let minor = match numbers.next() {
-            None => 0,
-            Some(part) => part.parse().map_err(|_| VersionError)?,
-        };
+        let major = number(numbers.next().unwrap_or_default())?;
+        let minor = numbers.next().map_or(Ok(0), number)?;
         Ok(Self { text, major, minor })
     }
+}
+
+/// Digits only: the standard parser would take a sign as well.
+fn number(text: &str) -> Result<u32, VersionError> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(VersionError);
+    }
+    text.parse().map_err(|_| VersionError)
 }
 
 impl From<ProductVersion> for Name {
@@ -350,7 +355,7 @@ mod tests {
             (4, 1, "4.1.32".to_string())
         );
         assert_eq!(parse("5").map(|v| v.minor()), Ok(0));
-        for wrong in ["v4.1", "4.x", ".1", "-1.2", "99999999999.1"] {
+        for wrong in ["v4.1", "4.x", ".1", "4.", "-1.2", "+4.1", "99999999999.1"] {
             assert_eq!(parse(wrong), Err(VersionError), "{wrong}");
         }
     }

@@ -31,14 +31,15 @@ pub struct TimeMark {
     mark: Utc,
     /// When `mark` was true.
     at: Elapsed,
-    /// Since when the wall clock has been more than [`DOUBT_MS`] ahead without a break.
-    ahead_since: Option<Elapsed>,
+    /// Since when the wall clock has been more than [`DOUBT_MS`] ahead without a break, and by how
+    /// many seconds then.
+    ahead: Option<(Elapsed, u64)>,
 }
 
 impl TimeMark {
     /// Takes up the `stored` mark at the server's start; a first start believes the wall clock.
     pub fn resume(stored: Option<Utc>, now: Now) -> Self {
-        Self { mark: stored.unwrap_or(now.wall), at: now.elapsed, ahead_since: None }
+        Self { mark: stored.unwrap_or(now.wall), at: now.elapsed, ahead: None }
     }
 
     /// The mark, advanced to `now`.
@@ -68,24 +69,31 @@ impl TimeMark {
     /// Lets the mark follow a wall clock that has earned it.
     pub fn advance(&mut self, now: Now) {
         match self.state(now) {
-            ClockState::Behind(_) => self.ahead_since = None,
-            ClockState::Sound => {
-                self.ahead_since = None;
-                self.set(self.judged(now), now);
-            }
-            ClockState::Ahead(_) => {
-                let since = *self.ahead_since.get_or_insert(now.elapsed);
-                if now.elapsed.since_ms(since) >= DOUBT_MS {
-                    self.ahead_since = None;
-                    self.set(now.wall, now);
-                }
-            }
+            ClockState::Behind(_) => self.ahead = None,
+            ClockState::Sound => self.follow(now),
+            ClockState::Ahead(lead_seconds) => self.doubt(now, lead_seconds),
         }
     }
 
-    fn set(&mut self, mark: Utc, now: Now) {
-        self.mark = mark;
-        self.at = now.elapsed;
+    /// Believes a clock that is ahead once it has been so for a day. One that jumped on meanwhile is
+    /// another wrong clock, and its day starts anew.
+    fn doubt(&mut self, now: Now, lead_seconds: u64) {
+        let (since, first_lead) = *self.ahead.get_or_insert((now.elapsed, lead_seconds));
+        if lead_seconds > first_lead + DOUBT_MS / 1_000 {
+            self.ahead = Some((now.elapsed, lead_seconds));
+        } else if now.elapsed.since_ms(since) >= DOUBT_MS {
+            self.follow(now);
+        }
+    }
+
+    /// A wall clock that is not ahead leaves the mark alone: it advances by itself, and setting it
+    /// to itself would round down the part of a second that has passed.
+    fn follow(&mut self, now: Now) {
+        self.ahead = None;
+        if now.wall > self.mark(now) {
+            self.mark = now.wall;
+            self.at = now.elapsed;
+        }
     }
 }
 
@@ -124,5 +132,22 @@ mod tests {
         mark.advance(at(0, ahead));
         mark.advance(at(DAY_MS, ahead + DAY_SECONDS));
         assert_eq!(mark.mark(at(DAY_MS, 0)), Utc(ahead + DAY_SECONDS));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_on_while_it_is_doubted_is_doubted_anew() {
+        let mut mark = TimeMark::resume(Some(Utc(1_000)), at(0, 1_000));
+        mark.advance(at(0, 1_000 + 2 * DAY_SECONDS));
+        mark.advance(at(DAY_MS, 1_000 + 4_000 * DAY_SECONDS));
+        assert_eq!(mark.mark(at(DAY_MS, 0)), Utc(1_000 + DAY_SECONDS));
+    }
+
+    #[test]
+    fn looking_often_does_not_slow_the_mark_down() {
+        let mut mark = TimeMark::resume(Some(Utc(1_000)), at(0, 1_000));
+        for elapsed_ms in (0..100_000).step_by(900) {
+            mark.advance(at(elapsed_ms, 999 + i64::try_from(elapsed_ms / 1_000).expect("small")));
+        }
+        assert_eq!(mark.mark(at(100_000, 0)), Utc(1_100));
     }
 }

@@ -93,8 +93,8 @@ pub fn select<'a>(
     ))
 }
 
-/// Whether `section` may go on serving what it was chosen for, whatever seats are free and whatever
-/// passphrase opened it then.
+/// Whether a candidate may go on serving what it was chosen for, whatever seats are free, whatever
+/// hours are left and whatever passphrase opened it then.
 pub fn still_covered(
     candidate: &Candidate<'_>,
     wanted: &Wanted,
@@ -102,11 +102,6 @@ pub fn still_covered(
 ) -> Result<(), Refusal> {
     let rules = [hardware_rule, version_rule, cpu_rule, memory_rule, expiry_rule];
     rules.iter().try_for_each(|rule| rule(candidate, wanted, judged))
-}
-
-/// Whether the client knows what opens this section.
-pub fn passphrase_opens(section: &ProductSection, wanted: &Wanted) -> Result<(), Refusal> {
-    if section.passphrase == wanted.passphrase { Ok(()) } else { Err(passphrase_refusal(wanted)) }
 }
 
 fn preference(a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
@@ -168,7 +163,11 @@ fn refuse_unless(
 }
 
 fn passphrase_rule(candidate: &Candidate<'_>, wanted: &Wanted, _: Utc) -> Result<(), Refusal> {
-    passphrase_opens(candidate.section(), wanted)
+    if candidate.section().passphrase == wanted.passphrase {
+        Ok(())
+    } else {
+        Err(passphrase_refusal(wanted))
+    }
 }
 
 fn hardware_rule(candidate: &Candidate<'_>, wanted: &Wanted, _: Utc) -> Result<(), Refusal> {
@@ -231,7 +230,10 @@ fn hours_rule(candidate: &Candidate<'_>, _: &Wanted, _: Utc) -> Result<(), Refus
 /// The sentence for a license whose hours are used up.
 pub(crate) fn hours_exhausted(license: &License) -> String {
     let hours = license.key_type.licensed_ms().unwrap_or(0) / crate::time::HOUR_MS;
-    format!("all {hours} hours of license {} are used up.", license.id)
+    match hours {
+        1 => format!("the only hour of license {} is used up.", license.id),
+        _ => format!("all {hours} hours of license {} are used up.", license.id),
+    }
 }
 
 fn seat_rule(candidate: &Candidate<'_>, _: &Wanted, _: Utc) -> Result<(), Refusal> {

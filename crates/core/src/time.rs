@@ -129,8 +129,8 @@ pub fn spoken_duration(duration_ms: u64) -> String {
     let seconds = duration_ms.div_ceil(SECOND_MS);
     let (count, unit) = match seconds {
         0 => (0, "second"),
-        s if s % 3_600 == 0 => (s / 3_600, "hour"),
-        s if s % 60 == 0 => (s / 60, "minute"),
+        s if s.is_multiple_of(3_600) => (s / 3_600, "hour"),
+        s if s.is_multiple_of(60) => (s / 60, "minute"),
         s => (s, "second"),
     };
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
@@ -139,7 +139,7 @@ pub fn spoken_duration(duration_ms: u64) -> String {
 /// Hours with at most one digit after the point, rounded down: `97.5`, `100`.
 pub fn spoken_hours(duration_ms: u64) -> String {
     let tenths = duration_ms / (HOUR_MS / 10);
-    if tenths % 10 == 0 {
+    if tenths.is_multiple_of(10) {
         (tenths / 10).to_string()
     } else {
         format!("{}.{}", tenths / 10, tenths % 10)

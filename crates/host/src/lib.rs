@@ -15,6 +15,7 @@
 //! - [`container`], [`advice`]: information for people; no license depends on it.
 
 mod advice;
+pub mod clock;
 mod container;
 mod cpu;
 mod detection;

@@ -107,9 +107,8 @@ impl IssueError {
             | Self::LicenseFile { problem: LicenseFileError::Read(error), .. } => {
                 exit::for_read(error)
             }
-            Self::C2v { .. } | Self::LicenseFile { .. } => exit::BAD_INPUT,
-            Self::Sign(SignError::TooLarge | SignError::License(_)) => exit::BAD_INPUT,
             Self::Sign(SignError::Fingerprint) => exit::INTERNAL,
+            Self::C2v { .. } | Self::LicenseFile { .. } | Self::Sign(_) => exit::BAD_INPUT,
             Self::Write { .. } => exit::CANT_WRITE,
         }
     }

@@ -117,8 +117,7 @@ impl LicenseFile {
 /// The parser's message and line, without the line's text: it may hold a passphrase.
 fn syntax_error(text: &str, error: &toml::de::Error) -> LicenseFileError {
     let start = error.span().map_or(0, |span| span.start);
-    let before = text.as_bytes().get(..start).unwrap_or_default();
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
     LicenseFileError::Syntax { line, message: printable(error.message(), 200) }
 }
 

@@ -163,7 +163,7 @@ fn lease(lease: Lease) -> String {
 
 /// Minutes where they are whole, as `license_viewer` prints them; seconds otherwise.
 fn duration(duration_ms: u64) -> String {
-    if duration_ms % MINUTE_MS == 0 {
+    if duration_ms.is_multiple_of(MINUTE_MS) {
         let minutes = duration_ms / MINUTE_MS;
         return format!("{minutes} minute{}", if minutes == 1 { "" } else { "s" });
     }

@@ -1,9 +1,28 @@
 //! Serves: the license server and the administrator's tools.
+//!
+//! - [`run`]: the wiring, from start to end; [`supervisor`]: signals and the service manager.
+//! - [`driver`]: the task that owns the core's node and carries out what it decides.
+//! - [`listener`], [`addresses`], [`link`], [`credentials`]: emulators and their connections.
+//! - [`service`], [`control`]: what the administrator's tools ask of a running server.
+//! - [`home`], [`config`], [`installed`], [`install`], [`machine`], [`judge`]: files and the machine.
+//! - [`log`]: `license.log` and the journal; [`cli`]: the command lines; [`viewer`]: licenses for the eye.
 
+pub mod addresses;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod credentials;
+pub mod driver;
 pub mod home;
 pub mod install;
 pub mod installed;
+pub mod judge;
+pub mod link;
+pub mod listener;
 pub mod log;
+pub mod machine;
+pub mod port_owner;
+pub mod run;
+pub mod service;
+pub mod supervisor;
+pub mod viewer;

@@ -54,6 +54,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, limit, buffer: Vec::new() }
     }
 
+    /// The stream, to write to it between messages.
+    pub fn stream_mut(&mut self) -> &mut R {
+        &mut self.stream
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &R {
+        &self.stream
+    }
+
     /// The next message; `None` when the other side has closed between two. Cancel safe: what was
     /// read stays read.
     pub async fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {

@@ -23,3 +23,10 @@ pub mod tls;
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/ve.license.v1.rs"));
 }
+
+/// Fresh random bytes, fit for secrets: nonces, session and run names.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}

@@ -16,12 +16,12 @@ impl Client {
             }
             Guest::Runs => {
                 self.tell(Told::ShutdownForOperator);
-                self.guest = Guest::Asked { by: AskedBy::Operator, stop_at: self.patience(now) };
+                self.guest = Guest::Asked { by: AskedBy::Operator, stop_at: Some(self.patience(now)) };
                 self.effects.push_back(Effect::ShutDownGuest);
             }
             // It is shutting down already, on the license's account: the wish only bounds that.
             Guest::Asked { by, stop_at: None } => {
-                self.guest = Guest::Asked { by, stop_at: self.patience(now) }
+                self.guest = Guest::Asked { by, stop_at: Some(self.patience(now)) }
             }
             Guest::Asked { by, stop_at: Some(_) } => self.stop_guest(by),
             Guest::Stopped { .. } | Guest::Ended => {}
@@ -29,8 +29,8 @@ impl Client {
     }
 
     /// Until when a guest may take its time after the operator's first wish.
-    fn patience(&self, now: Now) -> Option<Elapsed> {
-        Some(now.elapsed.plus_ms(self.settings.shutdown_timeout_ms))
+    fn patience(&self, now: Now) -> Elapsed {
+        now.elapsed.plus_ms(self.settings.shutdown_timeout_ms)
     }
 
     fn stop_guest(&mut self, by: AskedBy) {

@@ -6,8 +6,7 @@ use crate::{
     grant::Grant,
     id::SessionId,
     reason::Refusal,
-    text::Name,
-    time::{Elapsed, Utc},
+    time::Utc,
 };
 
 /// Names one of the configured servers: 0 is the primary, 1 the backup.
@@ -131,11 +130,23 @@ pub enum Effect {
 pub enum Told {
     /// A server is tried.
     Trying(ServerIndex),
-    /// A server was reached and is trusted.
-    Connected(ServerIndex),
-    /// What was licensed, and by what.
-    Licensed(Grant),
-    /// The license server can't be reached, or the license is lost.
+    /// What was licensed, and by which server.
+    Licensed(ServerIndex, Grant),
+    /// The license is lost: its server can't be reached any more.
+    Lost {
+        /// Which server had granted it, or was tried last.
+        server: ServerIndex,
+        /// Why, beyond the known line.
+        why: String,
+    },
+    /// The license is lost: its server took it back.
+    Revoked {
+        /// Which server.
+        server: ServerIndex,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A license server can't be reached.
     ConnectionFailed {
         /// Which server was tried last.
         server: ServerIndex,
@@ -153,10 +164,13 @@ pub enum Told {
         /// Whether a trusted server said so.
         verified: bool,
     },
-    /// The server took the license back.
-    Revoked(Refusal),
     /// A server speaks another version of the protocol.
-    ProtocolVersionInvalid(String),
+    ProtocolVersionInvalid {
+        /// Which.
+        server: ServerIndex,
+        /// Which versions it speaks.
+        why: String,
+    },
     /// The emulator ends in this many milliseconds unless a license is found.
     EndsWithin(u64),
     /// A license was found in time.
@@ -229,25 +243,4 @@ pub struct Settings {
     pub shutdown_timeout_ms: u64,
     /// The beginning of the random numbers that spread retries; any number.
     pub seed: u64,
-}
-
-/// What the machine is doing, for a status line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// No license yet.
-    Starting,
-    /// Licensed.
-    Licensed {
-        /// By which server.
-        server: ServerIndex,
-        /// For whom.
-        customer: Name,
-    },
-    /// Lost; ends then unless a license is found.
-    Grace {
-        /// The end.
-        ends: Elapsed,
-    },
-    /// Over.
-    Over,
 }

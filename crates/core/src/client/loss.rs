@@ -52,30 +52,29 @@ impl Client {
             return;
         }
         let server = self.server();
-        self.tell(Told::Revoked(refusal));
         self.effects.push_back(Effect::Disconnect);
         self.lose(now);
-        self.announce_loss(now, server, "the license was taken back");
+        self.announce_loss(now, Told::Revoked { server, refusal });
         self.round = Round { told: true, ..Round::default() };
         self.link =
             Link::Down { retry_at: Some(now.elapsed.plus_ms(self.backoff.next_pause_ms())) };
     }
 
-    fn announce_loss(&mut self, now: Now, server: ServerIndex, why: &str) {
+    fn announce_loss(&mut self, now: Now, loss: Told) {
         let License::Lost { grace, announced, told_at } = &mut self.license else { return };
         if core::mem::replace(announced, true) {
             return;
         }
         *told_at = now.elapsed;
         let left_ms = grace.left_ms(now.elapsed);
-        self.tell(Told::ConnectionFailed { server, why: why.into() });
+        self.tell(loss);
         self.tell(Told::EndsWithin(left_ms));
         self.hook(Hook::Lost);
     }
 
     /// A round of attempts has failed while the grace period runs.
     pub(super) fn retry_failed(&mut self, now: Now, server: ServerIndex, why: &str) {
-        self.announce_loss(now, server, why);
+        self.announce_loss(now, Told::Lost { server, why: why.into() });
         if let License::Lost { told_at, .. } = &mut self.license
             && now.elapsed.since_ms(*told_at) >= TELL_AGAIN_MS
         {
@@ -93,8 +92,7 @@ impl Client {
 
     /// Licensed again.
     pub(super) fn restored(&mut self, now: Now, server: ServerIndex, grant: Grant) {
-        self.tell(Told::Connected(server));
-        self.tell(Told::Licensed(grant));
+        self.tell(Told::Licensed(server, grant));
         self.tell(Told::Restored { wall: now.wall });
         self.hook(Hook::Restored);
     }
@@ -106,7 +104,7 @@ impl Client {
             let License::Lost { grace, .. } = &mut self.license else { return };
             let Some(due) = grace.due(now.elapsed) else { return };
             let server = self.server();
-            self.announce_loss(now, server, "the license server does not answer");
+            self.announce_loss(now, Told::Lost { server, why: "the license server does not answer".into() });
             match due {
                 Due::Warning(left_ms) => {
                     self.tell(Told::EndsWithin(left_ms));

@@ -138,17 +138,17 @@ impl Client {
             Input::Start => self.start(now),
             Input::Connected { attempt } if attempt == self.attempt => self.connected(now),
             Input::NotConnected { attempt, why } if attempt == self.attempt => {
-                self.not_connected(now, &why)
+                self.not_connected(now, &why);
             }
             Input::LinkLost { attempt, why } if attempt == self.attempt => self.link_lost(now, why),
             Input::Granted { attempt, grant } if attempt == self.attempt => {
-                self.granted(now, grant)
+                self.granted(now, grant);
             }
             Input::Refused { attempt, refusal } if attempt == self.attempt => {
-                self.refused(now, refusal, true)
+                self.refused(now, refusal, true);
             }
             Input::Revoked { attempt, refusal } if attempt == self.attempt => {
-                self.revoked(now, refusal)
+                self.revoked(now, refusal);
             }
             Input::LoggedOut => self.logged_out(),
             Input::GuestEnded => self.guest_ended(now),
@@ -230,7 +230,7 @@ impl Client {
                 self.link_lost(now, String::from("the server did not answer in time"));
             }
             Link::LoggingOut { since } if now.elapsed >= since.plus_ms(ANSWER_TIMEOUT_MS) => {
-                self.logged_out()
+                self.logged_out();
             }
             Link::Up { server } => self.check_when_due(now, server),
             _ => {}

@@ -44,7 +44,7 @@ impl Client {
         if !self.round.told {
             match why {
                 ConnectError::ProtocolVersion(why) => {
-                    self.tell(Told::ProtocolVersionInvalid(why.clone()))
+                    self.tell(Told::ProtocolVersionInvalid { server, why: why.clone() });
                 }
                 ConnectError::Unverified(Some(refusal)) => {
                     self.tell(Told::Refused { server, refusal: refusal.clone(), verified: false });
@@ -75,8 +75,7 @@ impl Client {
         match was {
             License::Valid { .. } => {}
             License::Wanted { .. } => {
-                self.tell(Told::Connected(server));
-                self.tell(Told::Licensed(grant));
+                self.tell(Told::Licensed(server, grant));
                 self.guest = Guest::Runs;
                 self.effects.push_back(Effect::StartGuest);
             }

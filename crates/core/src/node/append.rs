@@ -1,21 +1,26 @@
 //! Durability: which events wait for the ledger, and what follows when it has them or fails.
 
-use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use super::{
     Asker, Node,
-    event::{AppendError, BlockedRun, Event, Record, SessionRecord},
+    event::{AppendError, Event, Record, SessionRecord},
     io::{Answer, AppendId, Effect, Note, Ticket},
-    sessions::{Session, State},
+    sessions::State,
 };
 use crate::{
-    id::{SessionId, SessionNumber},
+    id::SessionId,
     reason::{ReasonCode, Refusal},
-    time::{Elapsed, Now},
+    time::Now,
 };
 
 /// Who waits for an append, and for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waiting {
     /// No one.
     NoOne,
@@ -32,6 +37,8 @@ pub(super) enum Waiting {
 struct UnderWay {
     records: Vec<Record>,
     waiting: Waiting,
+    /// What the predecessor of an opened session was before it had to give way.
+    replaced: Option<State>,
 }
 
 /// The appends of a node.
@@ -64,6 +71,16 @@ impl Appends {
     pub(super) fn durable_position(&self) -> u64 {
         self.durable_position
     }
+
+    /// Whether the last append that is known of has failed.
+    pub(super) fn are_failing(&self) -> bool {
+        self.failing
+    }
+
+    /// Keeps an event that the ledger refused, for another try.
+    pub(super) fn keep(&mut self, event: Event) {
+        self.unfinished.push(event);
+    }
 }
 
 impl Node {
@@ -71,15 +88,16 @@ impl Node {
     /// are durable.
     pub(super) fn commit(&mut self, now: Now, events: Vec<Event>, waiting: Waiting) {
         let mut records = Vec::with_capacity(events.len());
+        let mut replaced = None;
         for event in events {
-            self.stage(&event);
+            replaced = self.stage(&event).or(replaced);
             self.appends.position += 1;
             records.push(Record { position: self.appends.position, at: now.wall, event });
         }
         self.appends.last_id += 1;
         let id = self.appends.last_id;
         self.appends.decided.push((id, records.clone()));
-        self.appends.under_way.insert(id, UnderWay { records, waiting });
+        self.appends.under_way.insert(id, UnderWay { records, waiting, replaced });
     }
 
     /// Appends leave in the order in which they were decided.
@@ -89,48 +107,16 @@ impl Node {
         }
     }
 
-    /// What must hold in memory from the decision on: seats are taken, but none becomes free.
-    fn stage(&mut self, event: &Event) {
-        match event {
-            Event::SessionOpened(record) => {
-                if let Some(predecessor) = record.replaces {
-                    self.sessions.set_state(predecessor, State::Closing);
-                }
-                self.sessions.insert(Session { record: record.clone(), state: State::Opening });
-            }
-            Event::SessionClosed { number, .. } => self.sessions.set_state(*number, State::Closing),
-            Event::RunBlocked(BlockedRun { host, emulator, run }) => {
-                self.blocked.insert((*host, emulator.clone()), *run);
-            }
-            Event::LicenseSeen { license_id, version } => {
-                self.versions.insert(license_id.clone(), *version);
-            }
-            Event::TimeMarked { .. } | Event::HoursUsed { .. } | Event::Denied(_) => {}
-        }
-    }
-
     /// Takes the outcome of an append.
     pub(super) fn appended(&mut self, now: Now, id: AppendId, outcome: Result<(), AppendError>) {
-        let Some(UnderWay { records, waiting }) = self.appends.under_way.remove(&id) else {
-            return;
-        };
+        let Some(under_way) = self.appends.under_way.remove(&id) else { return };
         self.note_ledger(outcome.as_ref().err());
-        if let (Ok(()), Some(last)) = (&outcome, records.last()) {
-            self.appends.durable_position = self.appends.durable_position.max(last.position);
-        }
-        let mut opened = None;
-        for Record { event, .. } in records {
-            if let Event::SessionOpened(session) = &event {
-                opened = Some(session.number);
-            }
-            match &outcome {
-                Ok(()) => self.apply(event),
-                Err(_) => self.unstage(now, event),
-            }
+        if let Waiting::Grant(asker) = under_way.waiting {
+            self.count_login_decided(asker.link);
         }
         match outcome {
-            Ok(()) => self.after_durable(now, waiting, opened),
-            Err(error) => self.after_failure(waiting, &error),
+            Ok(()) => self.become_durable(now, under_way),
+            Err(error) => self.come_to_nothing(now, under_way, &error),
         }
     }
 
@@ -144,98 +130,69 @@ impl Node {
         self.note(note);
     }
 
-    /// What becomes true when an event is durable; this can't fail.
-    fn apply(&mut self, event: Event) {
-        match event {
-            Event::SessionOpened(SessionRecord { host, emulator, replaces, .. }) => {
-                if let Some(predecessor) = replaces {
-                    self.sessions.remove(predecessor);
-                }
-                self.blocked.remove(&(host, emulator));
-            }
-            Event::SessionClosed { number, .. } => {
-                self.sessions.remove(number);
-            }
-            Event::HoursUsed { license_id, version, used_ms } => {
-                if let Some(meter) = self.meters.get_mut(&(license_id, version)) {
-                    meter.persisted(used_ms);
-                }
-            }
-            Event::RunBlocked(_)
-            | Event::LicenseSeen { .. }
-            | Event::TimeMarked { .. }
-            | Event::Denied(_) => {}
+    fn become_durable(&mut self, now: Now, UnderWay { records, waiting, .. }: UnderWay) {
+        if let Some(last) = records.last() {
+            self.appends.durable_position = self.appends.durable_position.max(last.position);
         }
-    }
-
-    /// What an event that did not become durable leaves behind.
-    fn unstage(&mut self, now: Now, event: Event) {
-        match event {
-            Event::SessionOpened(record) => {
-                self.sessions.remove(record.number);
-                if let Some(predecessor) = record.replaces {
-                    let until = self.reserved_until(predecessor, now.elapsed);
-                    self.sessions.set_state(predecessor, State::Left { until });
-                    self.sessions.point_emulator_at(predecessor);
-                }
-            }
-            // A seat stays taken until the ledger has the news; marks stay up in memory.
-            Event::SessionClosed { .. } | Event::LicenseSeen { .. } | Event::RunBlocked(_) => {
-                self.appends.unfinished.push(event);
-            }
-            // Meters and the time mark are written again by the next review; a denial is no promise.
-            Event::TimeMarked { .. } | Event::HoursUsed { .. } | Event::Denied(_) => {}
+        let opened = opened_session(&records);
+        for record in records {
+            self.apply(record.event);
         }
-    }
-
-    fn after_durable(&mut self, now: Now, waiting: Waiting, opened: Option<SessionNumber>) {
         match (waiting, opened) {
-            (Waiting::Grant(asker), Some(number)) => self.admit(now, asker, number),
+            (Waiting::Grant(asker), Some(session)) => self.admit(now, asker, &session),
             (Waiting::Logout(asker, session), _) => self.tell(asker, Answer::LoggedOut(session)),
-            (Waiting::Reply(ticket, done), _) => {
-                self.effects.push_back(Effect::Reply { ticket, outcome: Ok(done.to_string()) });
+            (Waiting::Reply(ticket, done), _) => self.reply(ticket, Ok(done.to_string())),
+            (Waiting::Grant(_) | Waiting::NoOne, _) => {}
+        }
+    }
+
+    fn come_to_nothing(
+        &mut self,
+        now: Now,
+        UnderWay { records, waiting, replaced }: UnderWay,
+        error: &AppendError,
+    ) {
+        let opened = opened_session(&records);
+        for record in records {
+            self.unstage(now, record.event, replaced);
+        }
+        let busy =
+            |consequence| Refusal::new(ReasonCode::ServerBusy, format!("{error}; {consequence}."));
+        match (waiting, opened) {
+            (Waiting::Grant(asker), Some(session)) => {
+                self.turn_away(now, asker, &session, busy("no seat was taken"));
+            }
+            (Waiting::Logout(asker, _), _) => {
+                self.refuse(asker, busy("the seat becomes free when it can"));
+            }
+            (Waiting::Reply(ticket, _), _) => {
+                self.reply(ticket, Err(busy("it is tried again until it can")));
             }
             (Waiting::Grant(_) | Waiting::NoOne, _) => {}
         }
     }
 
-    fn after_failure(&mut self, waiting: Waiting, error: &AppendError) {
-        let busy =
-            |consequence| Refusal::new(ReasonCode::ServerBusy, format!("{error}; {consequence}."));
-        match waiting {
-            Waiting::Grant(asker) => self.refuse(asker, busy("no seat was taken")),
-            Waiting::Logout(asker, _) => {
-                self.refuse(asker, busy("the seat becomes free when it can"))
-            }
-            Waiting::Reply(ticket, _) => {
-                let outcome = Err(busy("it is tried again until it can"));
-                self.effects.push_back(Effect::Reply { ticket, outcome });
-            }
-            Waiting::NoOne => {}
-        }
+    pub(super) fn reply(&mut self, ticket: Ticket, outcome: Result<String, Refusal>) {
+        self.effects.push_back(Effect::Reply { ticket, outcome });
     }
 
-    /// Tries again to write what the ledger refused.
+    /// Tries again to write what the ledger refused, unless it has become true by itself.
     pub(super) fn retry_unfinished(&mut self, now: Now) {
-        let unfinished = core::mem::take(&mut self.appends.unfinished);
+        let mut unfinished = core::mem::take(&mut self.appends.unfinished);
+        unfinished.retain(|event| match event {
+            // A successor took the seat over, and the ledger knows.
+            Event::SessionClosed { number, .. } => self.sessions.find(*number).is_some(),
+            _ => true,
+        });
         if !unfinished.is_empty() {
             self.commit(now, unfinished, Waiting::NoOne);
         }
     }
+}
 
-    /// How long a session's seat stays reserved after its last proof of life, in milliseconds.
-    pub(super) fn lease_ms(&self, number: SessionNumber) -> u64 {
-        let license = self
-            .sessions
-            .find(number)
-            .and_then(|session| self.licenses.get(&session.record.license_id));
-        license.map_or(super::ORPHAN_LEASE_MS, |installed| {
-            installed.license.lease_ms(self.settings.heartbeat_timeout_ms)
-        })
-    }
-
-    /// Until when a session that was last heard of at `last_heard` keeps its seat.
-    pub(super) fn reserved_until(&self, number: SessionNumber, last_heard: Elapsed) -> Elapsed {
-        last_heard.plus_ms(self.lease_ms(number))
-    }
+fn opened_session(records: &[Record]) -> Option<SessionRecord> {
+    records.iter().find_map(|record| match &record.event {
+        Event::SessionOpened(session) => Some(session.clone()),
+        _ => None,
+    })
 }

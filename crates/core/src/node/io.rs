@@ -33,9 +33,11 @@ pub enum Input {
         /// Those that can't be used at all, and why.
         unusable: Vec<UnusableLicense>,
     },
-    /// The machine was read anew.
+    /// The machine was read anew. At the start this comes before the first licenses, which are
+    /// judged by it.
     Machine(Machine),
-    /// The server begins to serve: the leases of known sessions start now.
+    /// The server begins to serve: the leases of known sessions start now. Until then no one is let
+    /// in and no session is revoked.
     Ready,
     /// A client connected, and its host's key is proven.
     LinkOpened {

@@ -3,28 +3,20 @@
 use alloc::{format, vec, vec::Vec};
 
 use super::{
-    Asker, MAX_DENIALS_KEPT, MAX_SESSIONS_PER_LINK, Node,
+    Asker, MAX_SESSIONS_PER_LINK, Node,
     append::Waiting,
     bad_request,
-    event::{Denial, Event, SessionRecord},
-    io::{Answer, Login, Note, Who},
-    licenses::Installed,
+    event::{Event, SessionRecord},
+    io::Login,
     sessions::{Session, State},
-    who,
 };
 use crate::{
-    grant::{Grant, Marks},
-    id::{HostKey, SessionId, SessionNumber},
+    id::{HostKey, LinkId, SessionId, SessionNumber},
     license::License,
     reason::{ReasonCode, Refusal},
-    select::{Candidate, expiry, passphrase_opens, select},
-    text::Name,
+    select::{Candidate, select},
     time::Now,
 };
-
-/// How many denials go to the ledger between two reviews; more of them say nothing new, and a
-/// flood must not fill the disk.
-const MAX_DENIALS_WRITTEN: u32 = 100;
 
 /// What a login comes down to.
 pub(super) enum Placement {
@@ -38,13 +30,6 @@ pub(super) enum Placement {
     Open(Option<SessionNumber>),
 }
 
-/// A seat of a license's section, and the session that holds it (zeros for a probe).
-struct Seat<'a> {
-    license: &'a License,
-    index: usize,
-    session: SessionId,
-}
-
 impl Node {
     pub(super) fn login(&mut self, now: Now, asker: Asker, login: Login, fresh: SessionId) {
         let Some(host) = self.host_of(asker.link) else { return };
@@ -56,27 +41,13 @@ impl Node {
         }
     }
 
-    /// Would there be a seat? Nothing changes, and no one is written down.
-    pub(super) fn probe(&mut self, now: Now, asker: Asker, login: &Login) {
-        let answer = match self.serves().and_then(|()| self.choose(now, login, None)) {
-            Ok(choice) => {
-                let seat = Seat {
-                    license: choice.license,
-                    index: choice.index,
-                    session: SessionId([0; 16]),
-                };
-                Answer::Granted(self.offer(now, seat, &login.wanted.hardware))
-            }
-            Err(refusal) => Answer::Refused(refusal),
-        };
-        self.tell(asker, answer);
-    }
-
-    fn serves(&self) -> Result<(), Refusal> {
-        if self.ready && !self.draining {
+    pub(super) fn serves(&self) -> Result<(), Refusal> {
+        if self.draining {
+            Err(Refusal::new(ReasonCode::ServerDraining, "the server is about to stop."))
+        } else if self.ready {
             Ok(())
         } else {
-            Err(Refusal::new(ReasonCode::ServerDraining, "the server is about to stop."))
+            Err(Refusal::new(ReasonCode::ServerBusy, "the server is starting; try again."))
         }
     }
 
@@ -85,12 +56,19 @@ impl Node {
             return Placement::Refused(refusal);
         }
         let own = login.session.and_then(|id| self.sessions.find_by_id(id, host));
-        if let Some(session) = own {
-            return place_beside_own(asker, session, login);
+        if own.is_some_and(|session| session.record.emulator != login.emulator) {
+            return Placement::Refused(bad_request(
+                "the session belongs to an emulator of another name.",
+            ));
         }
-        match self.sessions.find_by_emulator(host, &login.emulator) {
-            None => Placement::Open(None),
-            Some(session) => place_beside(asker, session),
+        // Only the emulator's current session counts; one that is ending may have a successor.
+        let Some(session) = self.sessions.find_by_emulator(host, &login.emulator) else {
+            return Placement::Open(None);
+        };
+        if login.session == Some(session.record.id) {
+            place_beside_own(asker, session, login)
+        } else {
+            place_beside(asker, session)
         }
     }
 
@@ -105,7 +83,8 @@ impl Node {
                 ),
             ));
         }
-        if self.sessions.count_on_link(asker.link) >= MAX_SESSIONS_PER_LINK {
+        let opening = self.links.get(&asker.link).map_or(0, |link| link.opening);
+        if self.sessions.count_on_link(asker.link) + opening >= MAX_SESSIONS_PER_LINK {
             let sentence =
                 format!("one link carries at most {MAX_SESSIONS_PER_LINK} sessions; open another.");
             return Err(Refusal::new(ReasonCode::ServerBusy, sentence));
@@ -113,35 +92,48 @@ impl Node {
         Ok(())
     }
 
+    /// Whether a login that has outwaited a silent session may have its seat.
+    pub(super) fn would_take_over(
+        &self,
+        now: Now,
+        asker: Asker,
+        host: HostKey,
+        login: &Login,
+        number: SessionNumber,
+    ) -> Result<(), Refusal> {
+        self.may_login(asker, host, login)?;
+        match self.sessions.find(number) {
+            Some(session) if resumes(session, login) => self.may_resume(now, number, login),
+            _ => self.choose(now, login, Some(number)).map(drop),
+        }
+    }
+
     /// Gives a session back to the client that proved it is its own. Its seat was never free, so
     /// nothing has to be written.
-    pub(super) fn resume(&mut self, now: Now, asker: Asker, number: SessionNumber, login: &Login) {
-        match self.may_resume(now, number, login) {
-            Err(refusal) => self.deny(now, asker, login, refusal),
-            Ok(()) => {
-                self.note_address(number, asker);
-                self.go_live(now, asker, number, true);
-            }
+    fn resume(&mut self, now: Now, asker: Asker, number: SessionNumber, login: &Login) {
+        if let Err(refusal) = self.may_resume(now, number, login) {
+            return self.deny(now, asker, login, refusal);
         }
+        if let Some(link) = self.links.get(&asker.link) {
+            self.sessions.set_address(number, link.address.clone());
+        }
+        self.go_live(now, asker, number);
     }
 
     fn may_resume(&self, now: Now, number: SessionNumber, login: &Login) -> Result<(), Refusal> {
         let session =
             self.sessions.find(number).ok_or_else(|| bad_request("the session has ended."))?;
-        let mut asked = login.wanted.clone();
-        asked.passphrase = None;
-        if asked != session.record.wanted() {
+        if !resumes(session, login) {
             return Err(bad_request(
-                "a session is resumed with the hardware, version, CPUs and memory of its login.",
+                "this session runs on this link, with another run, hardware, version or size.",
             ));
         }
-        let (license, section) = self.section_of(session)?;
-        passphrase_opens(section, &login.wanted)?;
+        let (license, _) = self.section_of(session)?;
         self.may_go_on(now, license, session)
     }
 
     /// Opens a new session in the best section that has a seat.
-    pub(super) fn open(
+    fn open(
         &mut self,
         now: Now,
         asker: Asker,
@@ -174,10 +166,23 @@ impl Node {
             replaces: predecessor,
         };
         self.last_session += 1;
+        self.count_login_begun(asker.link);
         self.commit(now, vec![Event::SessionOpened(record)], Waiting::Grant(asker));
     }
 
-    fn choose(
+    fn count_login_begun(&mut self, link: LinkId) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.opening += 1;
+        }
+    }
+
+    pub(super) fn count_login_decided(&mut self, link: LinkId) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.opening = link.opening.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn choose(
         &self,
         now: Now,
         login: &Login,
@@ -194,7 +199,10 @@ impl Node {
         if candidates.is_empty() {
             return Err(self.why_no_license());
         }
-        select(&candidates, &login.wanted, self.time_mark.judged(now))
+        let choice = select(&candidates, &login.wanted, self.time_mark.judged(now))?;
+        // A license is judged at every review; until the next one, its verdict stands.
+        self.licenses[&choice.license.id].standing.clone()?;
+        Ok(choice)
     }
 
     pub(super) fn candidate<'a>(
@@ -218,151 +226,43 @@ impl Node {
             free_seats: u32::try_from(free).unwrap_or(u32::MAX),
         }
     }
-
-    /// A new session is durable: its client is told, if it is still there.
-    pub(super) fn admit(&mut self, now: Now, asker: Asker, number: SessionNumber) {
-        if self.links.contains_key(&asker.link) {
-            self.go_live(now, asker, number, false);
-        } else {
-            let until = self.reserved_until(number, now.elapsed);
-            self.sessions.set_state(number, State::Left { until });
-        }
-        self.unpark_for(now, number);
-    }
-
-    fn go_live(&mut self, now: Now, asker: Asker, number: SessionNumber, returns: bool) {
-        let Some(session) = self.sessions.find(number) else { return };
-        let (who, was_live) = (who(session), matches!(session.state, State::Live(_)));
-        let record = &session.record;
-        // A license that was removed while the session was being written down revokes it next.
-        let version =
-            self.licenses.get(&record.license_id).map_or(0, |installed| installed.license.version);
-        let meter_key = (record.license_id.clone(), version);
-        if !was_live {
-            self.meters.entry(meter_key).or_default().start(now.elapsed, returns);
-        }
-        self.sessions.set_state(number, State::Live(asker.link));
-        self.note(Note::LoggedIn(who));
-        self.grant(now, asker, number);
-    }
-
-    /// Tells a client what its session allows now.
-    pub(super) fn grant(&mut self, now: Now, asker: Asker, number: SessionNumber) {
-        let Some(Session { record, .. }) = self.sessions.find(number) else { return };
-        let answer = match self.licenses.get(&record.license_id) {
-            Some(Installed { license, .. }) => {
-                let seat = Seat { license, index: record.section, session: record.id };
-                Answer::Granted(self.offer(now, seat, &record.hardware))
-            }
-            None => Answer::Refused(self.why_no_license()),
-        };
-        self.tell(asker, answer);
-    }
-
-    fn note_address(&mut self, number: SessionNumber, asker: Asker) {
-        if let Some(link) = self.links.get(&asker.link) {
-            self.sessions.set_address(number, link.address.clone());
-        }
-    }
-
-    /// What a seat in this section allows.
-    fn offer(&self, now: Now, seat: Seat<'_>, hardware: &Name) -> Grant {
-        let Seat { license, index, session } = seat;
-        let section = &license.sections[index];
-        let licensed_name =
-            section.virtual_hardware.iter().find(|licensed| licensed.matches(hardware));
-        Grant {
-            session,
-            license_id: license.id.clone(),
-            customer: license.customer.clone(),
-            product_code: section.code.clone(),
-            virtual_hardware: licensed_name.unwrap_or(hardware).clone(),
-            instances: section.instances,
-            max_cpu: section.max_cpu,
-            max_memory_mb: section.max_memory_mb,
-            major: section.major,
-            minor: section.minor,
-            expires: expiry(license, section),
-            remaining_ms: self.remaining_ms(now, license),
-            grace_ms: license.grace_ms,
-            check_interval_ms: license.check_interval_ms,
-            lease_ms: license.lease_ms(self.settings.heartbeat_timeout_ms),
-            marks: Marks {
-                license_version: license.version,
-                time: self.time_mark.mark(now),
-                ledger_position: self.appends.durable_position(),
-                hours_used_ms: self.used_ms(now, license),
-            },
-        }
-    }
-
-    /// Refuses a login, and remembers that.
-    pub(super) fn deny(&mut self, now: Now, asker: Asker, login: &Login, refusal: Refusal) {
-        let Some(link) = self.links.get(&asker.link) else { return };
-        let denial = Denial {
-            host: link.host,
-            address: link.address.clone(),
-            emulator: login.emulator.clone(),
-            product: login.product.clone(),
-            version: login.version().clone(),
-            hardware: login.wanted.hardware.clone(),
-            refusal: refusal.clone(),
-        };
-        let who = Who {
-            hardware: denial.hardware.clone(),
-            version: denial.version.clone(),
-            address: denial.address.clone(),
-            emulator: denial.emulator.clone(),
-            session: None,
-        };
-        self.note(Note::Refused(who, refusal.clone()));
-        self.remember_denial(now, denial);
-        self.refuse(asker, refusal);
-    }
-
-    fn remember_denial(&mut self, now: Now, denial: Denial) {
-        if self.denials.len() == MAX_DENIALS_KEPT {
-            self.denials.pop_front();
-        }
-        self.denials.push_back((now.wall, denial.clone()));
-        self.denials_in_review += 1;
-        if self.denials_in_review <= MAX_DENIALS_WRITTEN {
-            self.commit(now, vec![Event::Denied(denial)], Waiting::NoOne);
-        }
-    }
 }
 
-/// A login that names a session of its own host.
+/// A login that names the session that its emulator has.
 fn place_beside_own(asker: Asker, session: &Session, login: &Login) -> Placement {
-    if session.record.emulator != login.emulator {
-        return Placement::Refused(bad_request(
-            "the session belongs to an emulator of another name.",
-        ));
-    }
     let number = session.record.number;
     match session.state {
-        State::Left { .. } => Placement::Resume(number),
+        State::Left { .. } if resumes(session, login) => Placement::Resume(number),
         State::Live(link) if link == asker.link => Placement::Resume(number),
         State::Live(_) | State::Opening => Placement::Contested(number),
-        State::Held { .. } => Placement::Open(Some(number)),
-        State::Closing => Placement::Open(None),
+        State::Left { .. } | State::Held { .. } | State::Closing => Placement::Open(Some(number)),
     }
 }
 
-/// A login of an emulator that has a session which the login does not know.
+/// A login of an emulator that has a session which the login does not name.
 fn place_beside(asker: Asker, session: &Session) -> Placement {
     let number = session.record.number;
     match session.state {
-        State::Left { .. } | State::Held { .. } => Placement::Open(Some(number)),
         State::Live(link) if link == asker.link => Placement::Refused(duplicate(session)),
         State::Live(_) | State::Opening => Placement::Contested(number),
-        State::Closing => Placement::Open(None),
+        // An ending session's seat is nobody else's until that is durable: its successor may have it.
+        State::Left { .. } | State::Held { .. } | State::Closing => Placement::Open(Some(number)),
     }
+}
+
+/// Whether a login is the same program's that opened the session, for the same seat. Another run, or
+/// one that asks for something else, gets a new session in its place. The passphrase was proven when
+/// the session was opened; a license update that changes it does not shut out who runs already.
+fn resumes(session: &Session, login: &Login) -> bool {
+    let mut asked = login.wanted.clone();
+    asked.passphrase = None;
+    let record = &session.record;
+    login.session == Some(record.id) && login.run == record.run && asked == record.wanted()
 }
 
 /// The refusal for an emulator that runs already.
 pub(super) fn duplicate(session: &Session) -> Refusal {
     let SessionRecord { emulator, address, .. } = &session.record;
-    let sentence = format!("{emulator} already runs on this host, connected from {}.", address);
+    let sentence = format!("{emulator} already runs on this host, connected from {address}.");
     Refusal::new(ReasonCode::DuplicateInstance, sentence)
 }

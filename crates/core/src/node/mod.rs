@@ -9,8 +9,11 @@
 //!
 //! - [`io`]: what goes in and what comes out; [`event`]: what the ledger remembers.
 //! - [`sessions`]: who holds which seat.
-//! - `login`, `takeover`, `session`: the client's requests; `append`: durability;
-//!   `licenses`: what is valid now; `review`: everything that time alone changes.
+//! - `login`, `takeover`, `granting`, `denial`, `session`: the client's requests.
+//! - `append`, `stage`: durability, and the three phases of an event.
+//! - `licenses`, `standing`, `placing`, `hours`: what is installed, what of it is valid now, whom it
+//!   covers, and for how long it runs.
+//! - `review`: everything that time alone changes; `view`: what the lists show.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -18,17 +21,23 @@ use alloc::{
 };
 
 mod append;
+mod denial;
 pub mod event;
+mod granting;
+mod hours;
 pub mod io;
 mod licenses;
 mod login;
+mod placing;
 mod review;
 mod session;
 pub mod sessions;
+mod stage;
+mod standing;
 mod takeover;
 mod view;
 
-pub use licenses::Preview;
+pub use placing::Preview;
 pub use view::{LicenseView, SectionView, SessionView};
 
 use self::{
@@ -36,12 +45,12 @@ use self::{
     event::{BlockedRun, Denial, Remembered},
     io::{Answer, Ask, Effect, Input, Note, RequestId, UnusableLicense, Who},
     licenses::Installed,
-    sessions::{Session, Sessions, State},
+    sessions::{NO_END, Session, Sessions, State},
     takeover::ParkedLogins,
 };
 use crate::{
     fingerprint::Machine,
-    id::{HostKey, LicenseId, LinkId, RunId, ServerKey},
+    id::{HostKey, LicenseId, LinkId, RunId, ServerKey, SessionNumber},
     mark::{ClockState, TimeMark},
     meter::Meter,
     reason::{ReasonCode, Refusal},
@@ -54,9 +63,6 @@ pub const MAX_SESSIONS_PER_LINK: usize = 1_024;
 
 /// How many denials a node keeps for the list.
 pub const MAX_DENIALS_KEPT: usize = 1_000;
-
-/// The lease of a session whose license is not installed any more, in milliseconds.
-const ORPHAN_LEASE_MS: u64 = crate::license::DEFAULT_LEASE_MS;
 
 /// What a node is told once.
 #[derive(Debug, Clone)]
@@ -72,6 +78,8 @@ pub struct Settings {
 struct Link {
     host: HostKey,
     address: Name,
+    /// How many of its logins wait for the ledger.
+    opening: usize,
 }
 
 /// One request and the way back for its answer.
@@ -98,6 +106,8 @@ pub struct Node {
     links: BTreeMap<LinkId, Link>,
     parked: ParkedLogins,
     appends: Appends,
+    /// Sessions that were revoked while they were still being written down, and why.
+    overtaken: BTreeMap<SessionNumber, Refusal>,
     denials: VecDeque<(Utc, Denial)>,
     effects: VecDeque<Effect>,
     next_review: Elapsed,
@@ -114,7 +124,8 @@ impl Node {
     pub fn new(settings: Settings, remembered: Remembered, now: Now) -> Self {
         let mut sessions = Sessions::default();
         for record in remembered.sessions {
-            sessions.insert(Session { record, state: State::Left { until: Elapsed(u64::MAX) } });
+            let state = State::Left { since: now.elapsed, until: NO_END };
+            sessions.insert(Session { record, state });
         }
         let resumed = |(key, used_ms)| (key, Meter::resume(used_ms, now.elapsed));
         let block = |run: BlockedRun| ((run.host, run.emulator), run.run);
@@ -133,6 +144,7 @@ impl Node {
             links: BTreeMap::new(),
             parked: ParkedLogins::default(),
             appends: Appends::new(remembered.position),
+            overtaken: BTreeMap::new(),
             denials: VecDeque::new(),
             effects: VecDeque::new(),
             next_review: now.elapsed,
@@ -151,7 +163,7 @@ impl Node {
             Input::Machine(machine) => self.take_machine(now, machine),
             Input::Ready => self.begin_to_serve(now),
             Input::LinkOpened { link, host, address } => {
-                self.links.insert(link, Link { host, address });
+                self.links.insert(link, Link { host, address, opening: 0 });
             }
             Input::LinkClosed { link, last_heard } => self.close_link(now, link, last_heard),
             Input::Request { link, request, ask } => self.answer(now, Asker { link, request }, ask),
@@ -189,16 +201,6 @@ impl Node {
         }
     }
 
-    fn begin_to_serve(&mut self, now: Now) {
-        self.ready = true;
-        let known: Vec<_> = self.sessions.iter().map(|session| session.record.number).collect();
-        for number in known {
-            let until = now.elapsed.plus_ms(self.lease_ms(number));
-            self.sessions.set_state(number, State::Left { until });
-        }
-        self.review(now);
-    }
-
     fn drain(&mut self, now: Now) {
         self.draining = true;
         self.write_marks(now);
@@ -206,7 +208,11 @@ impl Node {
         self.effects.extend(links.into_iter().map(|link| Effect::Closing { link }));
     }
 
+    /// Answers a request; no one waits at the end of a link that is gone.
     fn tell(&mut self, asker: Asker, answer: Answer) {
+        if !self.links.contains_key(&asker.link) {
+            return;
+        }
         self.effects.push_back(Effect::Answer { link: asker.link, request: asker.request, answer });
     }
 

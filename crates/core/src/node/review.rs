@@ -6,6 +6,7 @@ use super::{Node, append::Waiting, event::Event, io::Note};
 use crate::{
     mark::ClockState,
     meter::PERSIST_EVERY_MS,
+    select::expiry,
     time::{Elapsed, MINUTE_MS, Now},
 };
 
@@ -17,11 +18,9 @@ const REVIEW_EVERY_MS: u64 = 10_000;
 const TIME_MARK_EVERY_MS: u64 = 10 * MINUTE_MS;
 
 impl Node {
-    /// Looks at everything that depends on the clocks.
+    /// Looks at everything that depends on the clocks. Before the server is ready nothing of it
+    /// takes anything from a session: they hold their seats without end, and none is revoked.
     pub(super) fn review(&mut self, now: Now) {
-        if !self.ready {
-            return;
-        }
         self.settle_parked(now);
         self.end_leases(now);
         if now.elapsed < self.next_review {
@@ -33,7 +32,8 @@ impl Node {
         self.meters.values_mut().for_each(|meter| meter.advance(now.elapsed));
         self.refresh_standings(now);
         self.retry_unfinished(now);
-        if now.elapsed >= self.next_meter_write || now.elapsed >= self.next_time_mark {
+        let marks_are_due = now.elapsed >= self.next_meter_write.min(self.next_time_mark);
+        if marks_are_due || self.appends.are_failing() {
             self.write_marks(now);
         }
         self.next_review = self.next_change(now);
@@ -42,18 +42,17 @@ impl Node {
     fn note_clock(&mut self, now: Now) {
         let state = self.time_mark.state(now);
         let before = core::mem::replace(&mut self.clock_state, state);
-        match (before, state) {
+        let note = match (before, state) {
             (ClockState::Sound | ClockState::Ahead(_), ClockState::Behind(seconds)) => {
-                self.note(Note::ClockBehind(seconds))
+                Note::ClockBehind(seconds)
             }
             (ClockState::Sound | ClockState::Behind(_), ClockState::Ahead(seconds)) => {
-                self.note(Note::ClockAhead(seconds))
+                Note::ClockAhead(seconds)
             }
-            (ClockState::Behind(_) | ClockState::Ahead(_), ClockState::Sound) => {
-                self.note(Note::ClockSound)
-            }
-            _ => {}
-        }
+            (ClockState::Behind(_) | ClockState::Ahead(_), ClockState::Sound) => Note::ClockSound,
+            _ => return,
+        };
+        self.note(note);
     }
 
     /// Writes what the meters and the time mark have reached.
@@ -63,35 +62,33 @@ impl Node {
         for ((license_id, version), meter) in &mut self.meters {
             meter.advance(now.elapsed);
             if let Some(used_ms) = meter.unpersisted() {
-                events.push(Event::HoursUsed {
-                    license_id: license_id.clone(),
-                    version: *version,
-                    used_ms,
-                });
+                let (license_id, version) = (license_id.clone(), *version);
+                events.push(Event::HoursUsed { license_id, version, used_ms });
             }
         }
-        if now.elapsed >= self.next_time_mark || self.draining {
+        // A ledger that fails is tried with something harmless until it can be written again.
+        if now.elapsed >= self.next_time_mark || self.draining || self.appends.are_failing() {
             self.next_time_mark = now.elapsed.plus_ms(TIME_MARK_EVERY_MS);
             events.push(Event::TimeMarked { mark: self.time_mark.mark(now) });
         }
         // Each on its own: a meter must not wait for a mark.
-        events.into_iter().for_each(|event| self.commit(now, vec![event], Waiting::NoOne));
+        for event in events {
+            self.commit(now, vec![event], Waiting::NoOne);
+        }
     }
 
     /// When a date or the hours run out, or the next regular review, whichever is first.
     fn next_change(&self, now: Now) -> Elapsed {
         let judged = self.time_mark.judged(now);
-        let licenses = || self.licenses.values().map(|installed| &installed.license);
-        let dates = licenses().flat_map(|license| {
-            license.sections.iter().filter_map(|section| crate::select::expiry(license, section))
+        let licenses = self.licenses.values().map(|installed| &installed.license);
+        let dates = licenses.flat_map(|license| {
+            license.sections.iter().filter_map(|section| expiry(license, section))
         });
         let until_dates = dates
             .filter(|end| *end > judged)
-            .map(|end| u64::try_from(end.0 - judged.0).unwrap_or(0) * 1_000);
-        let until_exhausted = licenses()
-            .filter_map(|license| self.remaining_ms(now, license))
-            .filter(|&left_ms| left_ms > 0);
-        let soonest_ms = until_dates.chain(until_exhausted).fold(REVIEW_EVERY_MS, u64::min);
+            .map(|end| u64::try_from(end.0 - judged.0).unwrap_or(0).saturating_mul(1_000));
+        let soonest_ms =
+            until_dates.chain(self.first_exhaustion_ms(now)).fold(REVIEW_EVERY_MS, u64::min);
         now.elapsed.plus_ms(soonest_ms)
     }
 }

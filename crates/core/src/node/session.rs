@@ -1,6 +1,6 @@
 //! A session's life after its login: checks, losing its link, and its ends.
 
-use alloc::{format, vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use super::{
     Asker, Node,
@@ -8,7 +8,8 @@ use super::{
     bad_request,
     event::{BlockedRun, CloseCause, Event},
     io::{Answer, Effect, Note, Ticket},
-    sessions::{Session, State},
+    sessions::{NO_END, Session, State},
+    takeover::emulator_of,
     who,
 };
 use crate::{
@@ -84,14 +85,15 @@ impl Node {
             // A second logout, after the answer to the first was lost, is told the truth again.
             return self.tell(asker, Answer::LoggedOut(id));
         };
-        let number = session.record.number;
-        if session.state == State::Closing {
+        if matches!(session.state, State::Opening | State::Closing) {
             let refusal =
                 Refusal::new(ReasonCode::ServerBusy, "the session is being ended; ask again.");
             return self.refuse(asker, refusal);
         }
+        let (number, emulator) = (session.record.number, emulator_of(session));
         self.leave(now, number, now.elapsed);
         self.close(now, number, CloseCause::LoggedOut, Waiting::Logout(asker, id));
+        self.unpark(now, &emulator);
     }
 
     /// Ends a session; its seat is free when that is durable.
@@ -105,9 +107,11 @@ impl Node {
             return;
         }
         self.drop_parked(link);
+        let last_heard = last_heard.min(now.elapsed);
         for number in self.sessions.on_link(link) {
+            let Some(emulator) = self.sessions.find(number).map(emulator_of) else { continue };
             self.leave(now, number, last_heard);
-            self.unpark_for(now, number);
+            self.unpark(now, &emulator);
         }
     }
 
@@ -120,18 +124,17 @@ impl Node {
         let who = who(session);
         self.stop_meter(now, number, last_heard);
         let until = self.reserved_until(number, last_heard);
-        self.sessions.set_state(number, State::Left { until });
+        self.sessions.set_state(number, State::Left { since: last_heard, until });
         self.note(Note::Disconnected(who));
     }
 
-    fn stop_meter(&mut self, now: Now, number: SessionNumber, last_heard: Elapsed) {
-        let Some(session) = self.sessions.find(number) else { return };
-        let license_id = &session.record.license_id;
-        let version =
-            self.licenses.get(license_id).map_or(0, |installed| installed.license.version);
-        if let Some(meter) = self.meters.get_mut(&(license_id.clone(), version)) {
-            meter.stop(now.elapsed, last_heard);
-        }
+    /// Until when a session that was last heard of at `last_heard` keeps its seat.
+    pub(super) fn reserved_until(&self, number: SessionNumber, last_heard: Elapsed) -> Elapsed {
+        let session = self.sessions.find(number);
+        let installed = session.and_then(|session| self.licenses.get(&session.record.license_id));
+        installed.map_or(NO_END, |installed| {
+            last_heard.plus_ms(installed.license.lease_ms(self.settings.heartbeat_timeout_ms))
+        })
     }
 
     /// Takes a session back; its client is told at once and starts its grace period.
@@ -139,37 +142,53 @@ impl Node {
         self.revoke_with(now, number, refusal, vec![], Waiting::NoOne);
     }
 
+    /// Takes a session back, and makes that durable together with `events`. Before the server is
+    /// ready it knows too little to revoke anything.
     fn revoke_with(
         &mut self,
         now: Now,
         number: SessionNumber,
         refusal: &Refusal,
-        mut events: alloc::vec::Vec<Event>,
+        mut events: Vec<Event>,
         waiting: Waiting,
     ) {
-        let Some(session) = self.sessions.find(number) else { return };
-        if matches!(session.state, State::Closing | State::Held { .. }) {
-            return;
-        }
-        let (state, id, who) = (session.state, session.record.id, who(session));
-        self.leave(now, number, now.elapsed);
-        if let State::Live(link) = state {
-            self.effects.push_back(Effect::Revoke { link, session: id, refusal: refusal.clone() });
+        let Some(session) = self.sessions.find(number).filter(|_| self.ready) else { return };
+        let (emulator, id, who) = (emulator_of(session), session.record.id, who(session));
+        match session.state {
+            State::Closing | State::Held { .. } => return,
+            // Its client is not told of it yet, and never will be.
+            State::Opening => {
+                self.overtaken.entry(number).or_insert_with(|| refusal.clone());
+                return;
+            }
+            State::Live(link) => {
+                self.leave(now, number, now.elapsed);
+                let refusal = refusal.clone();
+                self.effects.push_back(Effect::Revoke { link, session: id, refusal });
+            }
+            State::Left { .. } => {}
         }
         self.note(Note::Revoked(who, refusal.clone()));
-        match self.sessions.find(number).map(|session| session.state) {
-            // Its client may run on through its grace period, and the license counts that.
-            Some(State::Left { until }) if self.holds_through_grace(number) => {
-                self.sessions.set_state(number, State::Held { until });
-            }
-            _ => {
-                let cause = CloseCause::Revoked(refusal.code);
-                events.insert(0, Event::SessionClosed { number, cause });
-            }
+        if !self.hold(number) {
+            let cause = CloseCause::Revoked(refusal.code);
+            events.insert(0, Event::SessionClosed { number, cause });
         }
-        if !events.is_empty() || waiting != Waiting::NoOne {
+        if !events.is_empty() {
             self.commit(now, events, waiting);
         }
+        self.unpark(now, &emulator);
+    }
+
+    /// Keeps the seat of a revoked session reserved if its license says so: its client may run on
+    /// through its grace period, and the license counts that.
+    fn hold(&mut self, number: SessionNumber) -> bool {
+        let state = self.sessions.find(number).map(|session| session.state);
+        let Some(State::Left { until, .. }) = state else { return false };
+        let holds = self.holds_through_grace(number);
+        if holds {
+            self.sessions.set_state(number, State::Held { until });
+        }
+        holds
     }
 
     fn holds_through_grace(&self, number: SessionNumber) -> bool {
@@ -210,9 +229,8 @@ impl Node {
         }
     }
 
-    fn reply_refused(&mut self, ticket: Ticket, sentence: alloc::string::String) {
-        let outcome = Err(Refusal::new(ReasonCode::BadRequest, sentence));
-        self.effects.push_back(Effect::Reply { ticket, outcome });
+    fn reply_refused(&mut self, ticket: Ticket, sentence: String) {
+        self.reply(ticket, Err(Refusal::new(ReasonCode::BadRequest, sentence)));
     }
 
     /// Frees the seats whose reservation has ended.
@@ -227,7 +245,7 @@ impl Node {
     }
 }
 
-fn why_not_released(state: State) -> alloc::string::String {
+fn why_not_released(state: State) -> String {
     let reason = match state {
         State::Opening => "it is just being opened; try again.",
         State::Closing => "it is just being ended.",

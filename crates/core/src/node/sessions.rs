@@ -24,6 +24,9 @@ pub struct Session {
     pub state: State,
 }
 
+/// The end of a reservation whose length is not known yet.
+pub const NO_END: Elapsed = Elapsed(u64::MAX);
+
 /// Where in its life a session is. In every state it holds its seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -33,7 +36,9 @@ pub enum State {
     Live(LinkId),
     /// Its connection is gone; the seat stays reserved for it.
     Left {
-        /// Until when. `Elapsed(u64::MAX)` before the server is ready.
+        /// When it was last heard of, or when the server started.
+        since: Elapsed,
+        /// Until when; [`NO_END`] as long as its license is not known.
         until: Elapsed,
     },
     /// Taken back from its client, but its license says that the seat stays reserved until the
@@ -50,7 +55,7 @@ impl State {
     /// Until when the seat is reserved, for a session without a link.
     fn until(self) -> Option<Elapsed> {
         match self {
-            Self::Left { until } | Self::Held { until } => Some(until),
+            Self::Left { until, .. } | Self::Held { until } => Some(until),
             Self::Opening | Self::Live(_) | Self::Closing => None,
         }
     }
@@ -62,7 +67,7 @@ impl State {
 pub struct Sessions {
     by_number: BTreeMap<SessionNumber, Session>,
     by_id: BTreeMap<SessionId, SessionNumber>,
-    /// One emulator has one session; while a successor is about to take over, the newer one.
+    /// An emulator's current session: one that is ending gives way to its successor.
     by_emulator: BTreeMap<(HostKey, Name), SessionNumber>,
     by_link: BTreeMap<LinkId, BTreeSet<SessionNumber>>,
     by_section: BTreeMap<SectionKey, BTreeSet<SessionNumber>>,

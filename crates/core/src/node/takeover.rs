@@ -4,13 +4,16 @@
 //! a client leaves a link that looks alive for seconds; its client must not be locked out by its own
 //! ghost, and must not run twice either.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    format,
+};
 
 use super::{
     Asker, Node,
     io::{Effect, Login},
     login::{Placement, duplicate},
-    sessions::State,
+    sessions::{Session, State},
 };
 use crate::{
     id::{HostKey, LinkId, SessionId, SessionNumber},
@@ -20,9 +23,10 @@ use crate::{
 };
 
 /// How long the old link has to answer, in milliseconds.
-pub const PING_MS: u64 = 2_000;
+pub(super) const PING_MS: u64 = 2_000;
 
-type Emulator = (HostKey, Name);
+/// What one emulator is known by: its host and its name there.
+pub(super) type Emulator = (HostKey, Name);
 
 /// A login that waits for the fate of the session it found.
 #[derive(Debug)]
@@ -48,6 +52,33 @@ impl ParkedLogins {
     pub(super) fn first_end(&self) -> Option<Elapsed> {
         self.ends.front().map(|(until, _)| *until)
     }
+
+    fn insert(&mut self, emulator: Emulator, parked: Parked) {
+        self.ends.push_back((parked.until, emulator.clone()));
+        self.by_emulator.insert(emulator, parked);
+    }
+
+    /// The old link is asked now, so the login waits from now on.
+    fn pinged(&mut self, emulator: &Emulator, until: Elapsed) {
+        let Some(parked) = self.by_emulator.get_mut(emulator) else { return };
+        parked.pinged = true;
+        if parked.until != until {
+            parked.until = until;
+            self.ends.push_back((until, emulator.clone()));
+        }
+    }
+
+    /// The next login whose wait has ended by `now`.
+    fn take_ended(&mut self, now: Elapsed) -> Option<(Emulator, Parked)> {
+        while self.first_end().is_some_and(|until| until <= now) {
+            let (until, emulator) = self.ends.pop_front()?;
+            if self.by_emulator.get(&emulator).is_some_and(|parked| parked.until == until) {
+                let parked = self.by_emulator.remove(&emulator)?;
+                return Some((emulator, parked));
+            }
+        }
+        None
+    }
 }
 
 impl Node {
@@ -63,27 +94,20 @@ impl Node {
     ) {
         let emulator = (host, login.emulator.clone());
         if self.parked.by_emulator.contains_key(&emulator) {
-            let sentence = alloc::format!("another login of {} is being decided.", login.emulator);
-            return self.deny(
-                now,
-                asker,
-                &login,
-                Refusal::new(ReasonCode::DuplicateInstance, sentence),
-            );
+            let sentence = format!("another login of {} is being decided.", login.emulator);
+            let refusal = Refusal::new(ReasonCode::DuplicateInstance, sentence);
+            return self.deny(now, asker, &login, refusal);
         }
         let until = now.elapsed.plus_ms(PING_MS);
-        self.parked.ends.push_back((until, emulator.clone()));
         let parked = Parked { asker, login, fresh, until, pinged: false };
-        self.parked.by_emulator.insert(emulator.clone(), parked);
-        self.ping(&emulator, number);
+        self.parked.insert(emulator.clone(), parked);
+        self.ping(now, &emulator, number);
     }
 
-    fn ping(&mut self, emulator: &Emulator, number: SessionNumber) {
+    fn ping(&mut self, now: Now, emulator: &Emulator, number: SessionNumber) {
         let Some(session) = self.sessions.find(number) else { return };
-        if let (State::Live(link), Some(parked)) =
-            (session.state, self.parked.by_emulator.get_mut(emulator))
-        {
-            parked.pinged = true;
+        if let State::Live(link) = session.state {
+            self.parked.pinged(emulator, now.elapsed.plus_ms(PING_MS));
             self.effects.push_back(Effect::Ping { link, session: session.record.id });
         }
     }
@@ -95,26 +119,25 @@ impl Node {
         if session.state != State::Live(link) {
             return;
         }
-        let (emulator, refusal) = ((host, session.record.emulator.clone()), duplicate(session));
-        let number = session.record.number;
+        let (emulator, refusal) = (emulator_of(session), duplicate(session));
         if !runs {
+            let number = session.record.number;
             self.leave(now, number, now.elapsed);
+            self.unpark(now, &emulator);
         } else if let Some(parked) = self.parked.by_emulator.remove(&emulator) {
             self.deny(now, parked.asker, &parked.login, refusal);
         }
     }
 
-    /// Looks again at the login that waits for this session, after the session has changed.
-    pub(super) fn unpark_for(&mut self, now: Now, number: SessionNumber) {
-        let Some(session) = self.sessions.find(number) else { return };
-        let emulator = (session.record.host, session.record.emulator.clone());
-        let Some(parked) = self.parked.by_emulator.get(&emulator) else { return };
+    /// Looks again at the login that waits for this emulator, after its session has changed.
+    pub(super) fn unpark(&mut self, now: Now, emulator: &Emulator) {
+        let Some(parked) = self.parked.by_emulator.get(emulator) else { return };
         match self.place(parked.asker, emulator.0, &parked.login) {
-            Placement::Contested(number) if !parked.pinged => self.ping(&emulator, number),
+            Placement::Contested(number) if !parked.pinged => self.ping(now, emulator, number),
             Placement::Contested(_) => {}
             _ => {
                 if let Some(Parked { asker, login, fresh, .. }) =
-                    self.parked.by_emulator.remove(&emulator)
+                    self.parked.by_emulator.remove(emulator)
                 {
                     self.login(now, asker, login, fresh);
                 }
@@ -124,41 +147,49 @@ impl Node {
 
     /// Settles the waits that have ended: the old link was silent.
     pub(super) fn settle_parked(&mut self, now: Now) {
-        while self.parked.first_end().is_some_and(|until| until <= now.elapsed) {
-            let Some((until, emulator)) = self.parked.ends.pop_front() else { return };
-            if self.parked.by_emulator.get(&emulator).is_none_or(|parked| parked.until != until) {
-                continue;
-            }
-            if let Some(parked) = self.parked.by_emulator.remove(&emulator) {
-                self.take_over(now, &emulator, parked);
-            }
+        while let Some((emulator, parked)) = self.parked.take_ended(now.elapsed) {
+            self.settle(now, &emulator, parked);
         }
     }
 
-    fn take_over(&mut self, now: Now, emulator: &Emulator, parked: Parked) {
+    fn settle(&mut self, now: Now, emulator: &Emulator, parked: Parked) {
         let Parked { asker, login, fresh, .. } = parked;
         let silent = self.sessions.find_by_emulator(emulator.0, &emulator.1);
-        match silent.map(|session| (session.record.number, session.record.id, session.state)) {
-            Some((number, id, State::Live(link))) => {
-                let refusal = Refusal::new(
-                    ReasonCode::DuplicateInstance,
-                    "the session did not answer and was taken over by a new login of the same emulator.",
-                );
-                self.effects.push_back(Effect::Revoke { link, session: id, refusal });
-                self.leave(now, number, now.elapsed);
-                self.login(now, asker, login, fresh);
+        match silent.map(|session| (session.record.number, session.state)) {
+            Some((number, State::Live(link))) => {
+                // Who would be refused anyway takes nothing over.
+                match self.would_take_over(now, asker, emulator.0, &login, number) {
+                    Err(refusal) => return self.deny(now, asker, &login, refusal),
+                    Ok(()) => self.oust(now, link, number),
+                }
             }
-            Some((_, _, State::Opening)) => {
+            Some((_, State::Opening)) => {
                 let refusal =
                     Refusal::new(ReasonCode::ServerBusy, "the ledger is slow; try again.");
-                self.deny(now, asker, &login, refusal);
+                return self.deny(now, asker, &login, refusal);
             }
-            _ => self.login(now, asker, login, fresh),
+            _ => {}
         }
+        self.login(now, asker, login, fresh);
+    }
+
+    /// Takes a silent session off its link.
+    fn oust(&mut self, now: Now, link: LinkId, number: SessionNumber) {
+        let Some(session) = self.sessions.find(number) else { return };
+        let refusal = Refusal::new(
+            ReasonCode::DuplicateInstance,
+            "the session did not answer and was taken over by a new login of the same emulator.",
+        );
+        self.effects.push_back(Effect::Revoke { link, session: session.record.id, refusal });
+        self.leave(now, number, now.elapsed);
     }
 
     /// A link is gone, and with it the logins that came over it.
     pub(super) fn drop_parked(&mut self, link: LinkId) {
         self.parked.by_emulator.retain(|_, parked| parked.asker.link != link);
     }
+}
+
+pub(super) fn emulator_of(session: &Session) -> Emulator {
+    (session.record.host, session.record.emulator.clone())
 }

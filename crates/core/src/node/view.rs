@@ -1,14 +1,15 @@
 //! What the lists of the administrator's tools show: read, never decided, from a node.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
     Node,
     event::{Denial, SessionRecord},
     io::UnusableLicense,
-    sessions::State,
+    sessions::{NO_END, State},
 };
 use crate::{
+    id::LicenseId,
     license::License,
     reason::Refusal,
     time::{Now, Utc},
@@ -43,7 +44,8 @@ pub struct SessionView<'a> {
     pub record: &'a SessionRecord,
     /// `opening`, `live`, `left`, `held`, `closing`.
     pub state: &'static str,
-    /// For how long the seat of a session without a link stays reserved, in milliseconds.
+    /// For how long the seat of a session without a link stays reserved, in milliseconds; `None`
+    /// also while that is not known: before the server is ready, or without the license.
     pub reserved_ms: Option<u64>,
 }
 
@@ -70,9 +72,9 @@ impl Node {
         &self.unusable
     }
 
-    /// The highest version seen of a license's ID.
-    pub fn version_seen(&self, id: &crate::id::LicenseId) -> Option<u32> {
-        self.versions.get(id).copied()
+    /// The highest version seen of each license.
+    pub fn versions_seen(&self) -> &BTreeMap<LicenseId, u32> {
+        &self.versions
     }
 
     /// The sessions, oldest first.
@@ -81,11 +83,12 @@ impl Node {
             let (state, until) = match session.state {
                 State::Opening => ("opening", None),
                 State::Live(_) => ("live", None),
-                State::Left { until } => ("left", Some(until)),
+                State::Left { until, .. } => ("left", Some(until)),
                 State::Held { until } => ("held", Some(until)),
                 State::Closing => ("closing", None),
             };
-            let reserved_ms = until.map(|until| until.since_ms(now.elapsed));
+            let reserved_ms =
+                until.filter(|until| *until != NO_END).map(|until| until.since_ms(now.elapsed));
             SessionView { record: &session.record, state, reserved_ms }
         })
     }

@@ -202,3 +202,38 @@ fn node_checks_a_v2c_and_a_c2v() {
     fs::write(folder.path().join("vendor.pub"), other).unwrap();
     assert!(!run(folder.path(), "node", &["-e", NODE_SCRIPT]).unwrap().status.success());
 }
+
+/// The code block of `language` on the page that describes the formats.
+fn block_of_the_page(language: &str) -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/documents.md");
+    let page = fs::read_to_string(page).unwrap();
+    let after = page.split_once(&format!("```{language}\n")).expect("the page has such a block").1;
+    after.split_once("```").unwrap().0.to_string()
+}
+
+#[test]
+fn the_page_s_recipes_check_a_v2c() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vendor, server) = (SigningKey::generate(), SigningKey::generate());
+    let good = v2c::sign(&samples::license(&server), &vendor).unwrap() + "\n";
+    let bad = v2c::sign(&samples::license(&server), &server).unwrap() + "\n";
+    key_files::save_public(&folder.path().join("vendor.pub"), &[vendor.verifying_key()]).unwrap();
+    for (needs, tool, flag, language) in
+        [("openssl", "sh", "-c", "sh"), ("node", "node", "-e", "js")]
+    {
+        if run(folder.path(), needs, &["--version"]).is_none() {
+            continue;
+        }
+        let recipe = block_of_the_page(language);
+        for (document, holds) in [(&good, true), (&bad, false)] {
+            fs::write(folder.path().join("F.v2c"), document).unwrap();
+            let output = run(folder.path(), tool, &[flag, &recipe]).unwrap();
+            assert_eq!(
+                output.status.success(),
+                holds,
+                "{recipe}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+}

@@ -165,3 +165,45 @@ impl Control {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_lies_in_a_folder_of_ours_that_is_removed() {
+        let place = tempfile::tempdir().expect("a folder");
+        let listening = Listening::inside(place.path()).expect("a socket");
+        let second = Listening::inside(place.path()).expect("another name");
+        assert_ne!(listening.socket_option(), second.socket_option());
+        let folder = listening.folder.0.clone();
+        let mode = fs::metadata(&folder).expect("the folder").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        drop((listening, second));
+        assert_eq!(fs::read_dir(place.path()).expect("the place").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_path_that_no_socket_can_have_is_refused_and_leaves_nothing() {
+        let place = tempfile::tempdir().expect("a folder");
+        let deep = place.path().join("x".repeat(100));
+        fs::create_dir(&deep).expect("a folder");
+        let error = Listening::inside(&deep).map(drop).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidFilename);
+        assert_eq!(fs::read_dir(&deep).expect("the folder").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_on_the_socket_is_no_qemu() {
+        let place = tempfile::tempdir().expect("a folder");
+        let listening = Listening::inside(place.path()).expect("a socket");
+        let path = listening.folder.0.join("qmp");
+        let control = listening.accept(broadcast::channel(1).0);
+        drop(tokio::net::UnixStream::connect(path).await.expect("connected"));
+        let error = control.ready().await.expect_err("no QEMU");
+        assert!(matches!(error, ControlError::Failed(_)), "{error}");
+        assert_eq!(fs::read_dir(place.path()).expect("the place").count(), 0);
+    }
+}

@@ -73,6 +73,7 @@ pub(super) async fn spawn(mut command: Command) -> io::Result<(Child, Leash)> {
             let _ = holding.recv();
         }
     })?;
-    let child = child.await.map_err(|_| io::Error::other("the thread that starts guests ended"))??;
+    let child =
+        child.await.map_err(|_| io::Error::other("the thread that starts guests ended"))??;
     Ok((child, Leash { _held: held }))
 }

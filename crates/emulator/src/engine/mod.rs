@@ -63,7 +63,9 @@ pub enum StartError {
     #[error("can't start the guest: engine.accel is \"kvm\", but {0}; use \"auto\" or \"tcg\"")]
     NoKvm(String),
     /// There is no place for QEMU's control socket.
-    #[error("can't start the guest: no folder for QEMU's control socket could be made ({0}); set XDG_RUNTIME_DIR to a private folder with a short path")]
+    #[error(
+        "can't start the guest: no folder for QEMU's control socket could be made ({0}); set XDG_RUNTIME_DIR to a private folder with a short path"
+    )]
     NoControlSocket(io::Error),
     /// The system refused.
     #[error("can't start the guest: {0}")]
@@ -113,7 +115,9 @@ pub const fn power_button_is_seen(architecture: Architecture) -> bool {
 /// Whether there is a way to ask this VM's guest for a clean shutdown that it will probably hear.
 pub fn shutdown_is_heard(vm: &VmFile) -> bool {
     match vm.engine.kind {
-        EngineKind::Qemu(_) => vm.engine.shutdown.is_some() || power_button_is_seen(vm.architecture),
+        EngineKind::Qemu(_) => {
+            vm.engine.shutdown.is_some() || power_button_is_seen(vm.architecture)
+        }
         // SIGTERM reaches every program; what it does there is the operator's choice.
         EngineKind::Command(_) => true,
     }
@@ -126,8 +130,12 @@ pub fn check(vm: &VmFile) -> Result<(), StartError> {
         program::find(&shutdown.program, "check engine.shutdown")?;
     }
     match &vm.engine.kind {
-        EngineKind::Qemu(qemu) => qemu::program(qemu).and_then(|_| qemu::accelerators(qemu).map(drop)),
-        EngineKind::Command(command) => program::find(&command.program, "check engine.command").map(drop),
+        EngineKind::Qemu(qemu) => {
+            qemu::program(qemu).and_then(|_| qemu::accelerators(qemu).map(drop))
+        }
+        EngineKind::Command(command) => {
+            program::find(&command.program, "check engine.command").map(drop)
+        }
     }
 }
 

@@ -19,7 +19,9 @@ pub(super) fn find(program: &Path, advice: &str) -> Result<PathBuf, StartError> 
         Some(program.to_owned()).filter(|path| is_executable(path))
     } else {
         let folders = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-        env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| is_executable(path))
+        env::split_paths(&folders)
+            .map(|folder| folder.join(program))
+            .find(|path| is_executable(path))
     };
     found.ok_or_else(|| StartError::ProgramMissing {
         program: program.to_owned(),

@@ -61,8 +61,25 @@ pub(super) fn arguments(
     option("smp", format!("{cpus},maxcpus={cpus}"));
     option("m", format!("{memory_mb}M"));
     option("qmp", format!("unix:{control}"));
+    if wants_console(&qemu.args) {
+        option("serial", "mon:stdio".to_owned());
+    }
     arguments.extend(qemu.args.iter().cloned());
     Ok(arguments)
+}
+
+/// Whether the terminal must be given to the guest in so many words.
+///
+/// Any control socket takes from `-nographic` that it puts serial line and monitor on the terminal
+/// together, and with that, that Ctrl-C goes to the guest. We give it back, unless the operator
+/// arranges these devices themselves.
+fn wants_console(args: &[String]) -> bool {
+    // With one dash or two.
+    let has = |option: &str| {
+        args.iter()
+            .any(|arg| arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) == Some(option))
+    };
+    has("nographic") && !["serial", "monitor", "nodefaults"].into_iter().any(has)
 }
 
 /// QEMU separates the parts of an option's value by commas; a doubled comma is one.
@@ -89,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_was_licensed_comes_first_and_nothing_can_be_plugged_in() {
-        insta::assert_snapshot!(line(Architecture::Sun4m, 1, 64, &["-nographic"]), @"-no-user-config -name guest=a,,b -machine SS-5 -accel tcg -smp 1,maxcpus=1 -m 64M -qmp unix:/run/ve-1/qmp -nographic");
+        insta::assert_snapshot!(line(Architecture::Sun4m, 1, 64, &["-nographic"]), @"-no-user-config -name guest=a,,b -machine SS-5 -accel tcg -smp 1,maxcpus=1 -m 64M -qmp unix:/run/ve-1/qmp -serial mon:stdio -nographic");
         insta::assert_snapshot!(line(Architecture::Sun4m, 4, 512, &[]), @"-no-user-config -name guest=a,,b -machine SS-20 -accel tcg -smp 4,maxcpus=4 -m 512M -qmp unix:/run/ve-1/qmp");
         insta::assert_snapshot!(line(Architecture::X86_64, 2, 1024, &["-nodefaults"]), @"-no-user-config -name guest=a,,b -machine pc -accel tcg -smp 2,maxcpus=2 -m 1024M -qmp unix:/run/ve-1/qmp -nodefaults");
     }
@@ -98,7 +115,12 @@ mod tests {
     fn kvm_is_refused_for_a_foreign_processor() {
         let hardware = Hardware { cpus: 1, memory_mb: 64 };
         let machine = Machine::choose(Architecture::Sun4u, None, hardware).expect("a machine");
-        let qemu = QemuSettings { machine, program: None, accelerator: Accelerator::Kvm, args: Vec::new() };
+        let qemu = QemuSettings {
+            machine,
+            program: None,
+            accelerator: Accelerator::Kvm,
+            args: Vec::new(),
+        };
         assert!(matches!(accelerators(&qemu), Err(StartError::NoKvm(_))));
         let auto = QemuSettings { accelerator: Accelerator::Auto, ..qemu };
         assert_eq!(accelerators(&auto).expect("accelerators"), ["tcg"]);

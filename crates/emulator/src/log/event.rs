@@ -206,6 +206,13 @@ pub enum LogEvent {
         /// Why not, for a person.
         reason: String,
     },
+    /// The guest could not be started.
+    StartFailed {
+        /// Why not, for a person.
+        reason: String,
+    },
+    /// The operator wanted the guest's end at once, or it took too long: it is stopped.
+    StoppedAtOnce,
     /// The grace period is over: the emulator is stopped.
     GraceOver,
     /// The emulator has ended.
@@ -245,6 +252,8 @@ impl LogEvent {
             Self::LoggedOut { .. } => "logged-out",
             Self::ShutdownRequested { .. } => "shutdown-requested",
             Self::ShutdownFailed { .. } => "shutdown-failed",
+            Self::StartFailed { .. } => "start-failed",
+            Self::StoppedAtOnce => "stopped-at-once",
             Self::GraceOver => "grace-over",
             Self::GuestEnded { .. } => "guest-ended",
             Self::HookFailed { .. } => "hook-failed",

@@ -43,18 +43,22 @@ pub(super) fn line(event: &LogEvent, display_name: &str, at: Timestamp) -> Strin
 
 fn reason(event: &LogEvent) -> Option<String> {
     match event {
-        LogEvent::Refused { refusal, .. } | LogEvent::Lost { reason: LossReason::Revoked(refusal) } => {
-            Some(refusal.code.to_string())
+        LogEvent::Refused { refusal, .. }
+        | LogEvent::Lost { reason: LossReason::Revoked(refusal) } => Some(refusal.code.to_string()),
+        LogEvent::ProtocolVersionInvalid { .. } => {
+            Some(ReasonCode::ProtocolVersionInvalid.to_string())
         }
-        LogEvent::ProtocolVersionInvalid { .. } => Some(ReasonCode::ProtocolVersionInvalid.to_string()),
         LogEvent::ConnectFailed { reason, .. }
         | LogEvent::Lost { reason: LossReason::Unreachable(reason) }
         | LogEvent::ShutdownFailed { reason }
+        | LogEvent::StartFailed { reason }
         | LogEvent::HookFailed { reason, .. } => Some(reason.clone()),
         LogEvent::ShutdownRequested { reason: ShutdownReason::License { .. } } => {
             Some("license".to_owned())
         }
-        LogEvent::ShutdownRequested { reason: ShutdownReason::Operator } => Some("operator".to_owned()),
+        LogEvent::ShutdownRequested { reason: ShutdownReason::Operator } => {
+            Some("operator".to_owned())
+        }
         _ => None,
     }
 }
@@ -73,7 +77,9 @@ fn facts(event: &LogEvent) -> Map<String, Value> {
         LogEvent::Refused { server, refusal, at_start } => json!({
             "server": server.to_string(), "sentence": refusal.sentence, "at_start": at_start,
         }),
-        LogEvent::Lost { reason: LossReason::Revoked(refusal) } => json!({ "sentence": refusal.sentence }),
+        LogEvent::Lost { reason: LossReason::Revoked(refusal) } => {
+            json!({ "sentence": refusal.sentence })
+        }
         LogEvent::TerminationWarning { within_ms }
         | LogEvent::ShutdownRequested { reason: ShutdownReason::License { within_ms } } => {
             json!({ "within_ms": within_ms })
@@ -88,6 +94,8 @@ fn facts(event: &LogEvent) -> Map<String, Value> {
         | LogEvent::ShutdownFailed { .. }
         | LogEvent::BackToNormal { .. }
         | LogEvent::Unavailable
+        | LogEvent::StartFailed { .. }
+        | LogEvent::StoppedAtOnce
         | LogEvent::GraceOver => Value::Null,
     };
     match facts {

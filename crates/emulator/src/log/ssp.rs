@@ -106,13 +106,19 @@ fn ending(event: &LogEvent, display_name: &str) -> Vec<Line> {
         LogEvent::ShutdownFailed { reason } => {
             line(Error, format!("The guest could not be asked to shut down: {reason}"))
         }
+        LogEvent::StartFailed { reason } => line(Fatal, reason.clone()),
+        LogEvent::StoppedAtOnce => {
+            line(Warn, format!("The guest has not shut down, {display_name} is stopped."))
+        }
         LogEvent::GraceOver => {
             line(Error, format!("The grace period is over, {display_name} is stopped."))
         }
         LogEvent::GuestEnded { code } => {
             line(Info, format!("{display_name} has ended with exit code {code}."))
         }
-        LogEvent::HookFailed { hook, reason } => line(Warn, format!("The hook {hook} failed: {reason}")),
+        LogEvent::HookFailed { hook, reason } => {
+            line(Warn, format!("The hook {hook} failed: {reason}"))
+        }
         // What only one of the styles tells is told there.
         _ => Vec::new(),
     }

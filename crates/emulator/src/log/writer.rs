@@ -178,15 +178,25 @@ mod tests {
     #[test]
     fn a_full_disk_stops_nothing_and_is_told_of() {
         for (style, expected) in [
-            (LogStyle::Ssp, "2020-01-01 00:00:00 WARN VE 2 line(s) of this log could not be written.\n2020-01-01 00:00:00 INFO VE Charon has ended with exit code 0.\n"),
-            (LogStyle::Par, "20200101:000000.000000:warn:2 line(s) of this log could not be written.\n20200101:000000.000000:Charon has ended with exit code 0.\n"),
-            (LogStyle::Json, "{\"time\":\"2020-01-01T00:00:00.000000Z\",\"level\":\"WARN\",\"event\":\"lines-lost\",\"reason\":null,\"message\":\"2 line(s) of this log could not be written.\",\"count\":2}\n{\"time\":\"2020-01-01T00:00:00.000000Z\",\"level\":\"INFO\",\"event\":\"guest-ended\",\"reason\":null,\"message\":\"Charon has ended with exit code 0.\",\"code\":0}\n"),
+            (
+                LogStyle::Ssp,
+                "2020-01-01 00:00:00 WARN VE 2 line(s) of this log could not be written.\n2020-01-01 00:00:00 INFO VE Charon has ended with exit code 0.\n",
+            ),
+            (
+                LogStyle::Par,
+                "20200101:000000.000000:warn:2 line(s) of this log could not be written.\n20200101:000000.000000:Charon has ended with exit code 0.\n",
+            ),
+            (
+                LogStyle::Json,
+                "{\"time\":\"2020-01-01T00:00:00.000000Z\",\"level\":\"WARN\",\"event\":\"lines-lost\",\"reason\":null,\"message\":\"2 line(s) of this log could not be written.\",\"count\":2}\n{\"time\":\"2020-01-01T00:00:00.000000Z\",\"level\":\"INFO\",\"event\":\"guest-ended\",\"reason\":null,\"message\":\"Charon has ended with exit code 0.\",\"code\":0}\n",
+            ),
         ] {
             let folder = tempfile::tempdir().expect("a folder");
             let place = LogPlace::Rotated { file: folder.path().join("vm.log"), keep: 0 };
             let name = "Charon".parse().expect("a name");
             let clock = || "2020-01-01T00:00:00Z".parse().expect("a time");
-            let mut log = LogWriter::open_at(style, &place, name, TimeZone::UTC, Box::new(clock)).expect("a log");
+            let mut log = LogWriter::open_at(style, &place, name, TimeZone::UTC, Box::new(clock))
+                .expect("a log");
             // Every write to this device fails as on a full disk.
             let full = File::options().write(true).open("/dev/full").expect("/dev/full");
             let disk = mem::replace(&mut log.file, full);

@@ -61,12 +61,21 @@ impl FromStr for ServerAddress {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, after) = rest.split_once(']').ok_or(AddressError::Form)?;
-                let (address, zone) = host.split_once('%').map_or((host, None), |(a, z)| (a, Some(z)));
-                let zone_fits = zone.is_none_or(|zone| !zone.is_empty() && zone.chars().all(is_host_character));
+                let (address, zone) =
+                    host.split_once('%').map_or((host, None), |(a, z)| (a, Some(z)));
+                let zone_fits =
+                    zone.is_none_or(|zone| !zone.is_empty() && zone.chars().all(is_host_character));
                 if address.parse::<std::net::Ipv6Addr>().is_err() || !zone_fits {
                     return Err(AddressError::Form);
                 }
-                (host, if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or(AddressError::Form)?) })
+                (
+                    host,
+                    if after.is_empty() {
+                        None
+                    } else {
+                        Some(after.strip_prefix(':').ok_or(AddressError::Form)?)
+                    },
+                )
             }
             None => match text.split_once(':') {
                 Some((_, port)) if port.contains(':') => return Err(AddressError::NoBrackets),
@@ -104,7 +113,11 @@ mod tests {
         for (text, whole, host) in [
             ("127.0.0.1", "127.0.0.1:8083", "127.0.0.1"),
             ("127.0.0.1:9", "127.0.0.1:9", "127.0.0.1"),
-            ("license-1.example_net.org:65535", "license-1.example_net.org:65535", "license-1.example_net.org"),
+            (
+                "license-1.example_net.org:65535",
+                "license-1.example_net.org:65535",
+                "license-1.example_net.org",
+            ),
             ("[::1]", "[::1]:8083", "::1"),
             ("[fe80::1%eth0]:90", "[fe80::1%eth0]:90", "fe80::1%eth0"),
         ] {

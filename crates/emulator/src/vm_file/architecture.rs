@@ -25,8 +25,15 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every architecture, in the order in which messages list them.
-    pub const ALL: &[Self] =
-        &[Self::Sun4m, Self::Sun4u, Self::Sun4v, Self::Hppa, Self::Alpha, Self::X86_64, Self::Other];
+    pub const ALL: &[Self] = &[
+        Self::Sun4m,
+        Self::Sun4u,
+        Self::Sun4v,
+        Self::Hppa,
+        Self::Alpha,
+        Self::X86_64,
+        Self::Other,
+    ];
 
     /// The name as it is written.
     pub const fn as_str(self) -> &'static str {

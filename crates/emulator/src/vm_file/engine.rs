@@ -112,7 +112,8 @@ pub(super) fn read(
         _ => Err("must be \"qemu\" or \"command\""),
     })?;
     let shutdown = read_command(&mut section, "shutdown", folder)?;
-    let shutdown_timeout_ms = section.duration_ms("shutdown_timeout", DEFAULT_SHUTDOWN_TIMEOUT_MS)?;
+    let shutdown_timeout_ms =
+        section.duration_ms("shutdown_timeout", DEFAULT_SHUTDOWN_TIMEOUT_MS)?;
     let kind = if wants_qemu.value {
         EngineKind::Qemu(read_qemu(&mut section, folder, architecture, hardware)?)
     } else {
@@ -130,8 +131,9 @@ fn read_qemu(
     hardware: Hardware,
 ) -> Result<QemuSettings, Problem> {
     let name = section.text("machine")?;
-    let machine = Machine::choose(architecture.value, name.as_ref().map(|at| at.value.as_str()), hardware)
-        .map_err(|error| machine_problem(section, name.as_ref(), architecture, &error))?;
+    let machine =
+        Machine::choose(architecture.value, name.as_ref().map(|at| at.value.as_str()), hardware)
+            .map_err(|error| machine_problem(section, name.as_ref(), architecture, &error))?;
     let program = section.path("program")?.map(|program| resolved(program, folder));
     let accelerator = section.parsed("accel", str::parse::<Accelerator>)?;
     let mut args = Vec::new();
@@ -156,7 +158,9 @@ fn machine_problem(
 ) -> Problem {
     match name {
         Some(name) => section.problem("machine", name.offset, error),
-        None => Problem { offset: architecture.offset, message: format!("`architecture`: {error}") },
+        None => {
+            Problem { offset: architecture.offset, message: format!("`architecture`: {error}") }
+        }
     }
 }
 
@@ -180,9 +184,10 @@ fn read_command(
     let Some(At { value: list, offset }) = section.list(key)? else { return Ok(None) };
     let mut words = list.into_iter().map(|at| at.value);
     match words.next() {
-        Some(program) if !program.is_empty() => {
-            Ok(Some(CommandLine { program: resolved(program.into(), folder), args: words.collect() }))
-        }
+        Some(program) if !program.is_empty() => Ok(Some(CommandLine {
+            program: resolved(program.into(), folder),
+            args: words.collect(),
+        })),
         _ => Err(section.problem(key, offset, "must begin with a program")),
     }
 }

@@ -137,7 +137,11 @@ fn read_servers(
     };
     let Some(At { value: backup_address, offset }) = backup.address else {
         return match backup.first_key {
-            Some(key) => Err(section.problem(key, backup.offset, "is given, but `license.backup_server` is not")),
+            Some(key) => Err(section.problem(
+                key,
+                backup.offset,
+                "is given, but `license.backup_server` is not",
+            )),
             None => Ok((Server { address: primary_address, passphrase: primary.passphrase }, None)),
         };
     };
@@ -205,7 +209,8 @@ impl Secrets<'_> {
         if name.is_empty() || name.contains('=') {
             return Err("must be the name of an environment variable".to_owned());
         }
-        let text = (self.environment)(name).ok_or("this environment variable is not set, or not UTF-8")?;
+        let text =
+            (self.environment)(name).ok_or("this environment variable is not set, or not UTF-8")?;
         self.variables.push(name.to_owned());
         text.parse().map_err(|error| format!("the passphrase in this environment variable {error}"))
     }

@@ -122,7 +122,8 @@ impl Machine {
         };
         let Some(name) = name else {
             let (smallest, largest) = (family.models[0], family.models[family.models.len() - 1]);
-            let model = if limits_hold(family, smallest, hardware).is_ok() { smallest } else { largest };
+            let model =
+                if limits_hold(family, smallest, hardware).is_ok() { smallest } else { largest };
             return limits_hold(family, model, hardware).map(|()| machine(model.0));
         };
         match family.models.iter().find(|(known, ..)| *known == name) {
@@ -130,7 +131,12 @@ impl Machine {
             None if family.open && is_machine_name(name) => Ok(machine(name)),
             None => Err(MachineError::UnknownMachine {
                 architecture,
-                known: family.models.iter().map(|(known, ..)| *known).collect::<Vec<_>>().join(", "),
+                known: family
+                    .models
+                    .iter()
+                    .map(|(known, ..)| *known)
+                    .collect::<Vec<_>>()
+                    .join(", "),
             }),
         }
     }
@@ -138,7 +144,8 @@ impl Machine {
 
 /// A comma would add properties of the machine, such as its CPUs and memory.
 fn is_machine_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
 }
 
 fn limits_hold(family: &Family, model: Model, hardware: Hardware) -> Result<(), MachineError> {
@@ -188,14 +195,44 @@ mod tests {
             (X86_64, None, 1, 256, "qemu-system-x86_64 -M pc"),
             (X86_64, Some("pc-q35-7.2"), 1, 256, "qemu-system-x86_64 -M pc-q35-7.2"),
             (Sun4m, None, 5, 64, "the machine SS-20 has at most 4 CPU(s); lower cpus"),
-            (Sun4m, None, 1, 513, "the machine SS-20 has at most 512 MB of memory; lower memory_mb"),
-            (Sun4m, Some("SS-5"), 2, 64, "the machine SS-5 has at most 1 CPU(s); lower cpus, or set engine.machine = \"SS-20\""),
-            (Sun4m, Some("SS-5"), 1, 512, "the machine SS-5 has at most 256 MB of memory; lower memory_mb, or set engine.machine = \"SS-20\""),
+            (
+                Sun4m,
+                None,
+                1,
+                513,
+                "the machine SS-20 has at most 512 MB of memory; lower memory_mb",
+            ),
+            (
+                Sun4m,
+                Some("SS-5"),
+                2,
+                64,
+                "the machine SS-5 has at most 1 CPU(s); lower cpus, or set engine.machine = \"SS-20\"",
+            ),
+            (
+                Sun4m,
+                Some("SS-5"),
+                1,
+                512,
+                "the machine SS-5 has at most 256 MB of memory; lower memory_mb, or set engine.machine = \"SS-20\"",
+            ),
             (Sun4m, Some("SS-6"), 1, 64, "QEMU's machines for sun-4m are SS-5, SS-20"),
             (Sun4u, None, 2, 64, "the machine sun4u has at most 1 CPU(s); lower cpus"),
             (X86_64, Some("pc,smp.cpus=4"), 1, 64, "QEMU's machines for x86_64 are pc, q35"),
-            (Sun4v, None, 1, 64, "QEMU has no machine with firmware for sun-4v; use engine.kind = \"command\""),
-            (Other, None, 1, 64, "QEMU has no machine with firmware for other; use engine.kind = \"command\""),
+            (
+                Sun4v,
+                None,
+                1,
+                64,
+                "QEMU has no machine with firmware for sun-4v; use engine.kind = \"command\"",
+            ),
+            (
+                Other,
+                None,
+                1,
+                64,
+                "QEMU has no machine with firmware for other; use engine.kind = \"command\"",
+            ),
         ] {
             assert_eq!(choose(architecture, name, cpus, memory_mb), expected);
         }

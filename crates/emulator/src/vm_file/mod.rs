@@ -135,17 +135,13 @@ impl VmFile {
         // The guest's process runs there, so a path relative to here would lead elsewhere then.
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let folder = absolute.parent().unwrap_or(Path::new("/"));
-        let top = DeTable::parse(text).map_err(|error| Problem {
-            offset: error.span().map_or(0, |span| span.start),
-            message: error.message().to_owned(),
-        });
-        top.and_then(|top| read_file(Section::new("", 0, top.into_inner()), folder, environment)).map_err(
-            |problem| VmFileError::Invalid {
+        let top = DeTable::parse(text).map_err(|error| syntax_problem(text, &error));
+        top.and_then(|top| read_file(Section::new("", 0, top.into_inner()), folder, environment))
+            .map_err(|problem| VmFileError::Invalid {
                 path: path.to_owned(),
                 line: line_of(text.as_bytes(), problem.offset),
                 problem: problem.message,
-            },
-        )
+            })
     }
 }
 
@@ -165,6 +161,19 @@ fn line_of(text: &[u8], offset: usize) -> usize {
     text[..offset.min(text.len())].split(|&byte| byte == b'\n').count()
 }
 
+/// The parser's own words. They repeat no value; for a key given twice we add which one it is.
+fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or(0..0);
+    let (offset, message) = (span.start, error.message());
+    match text.get(span).filter(|_| message == "duplicate key") {
+        Some(key) => Problem {
+            offset,
+            message: format!("`{}`: this key is there twice", printable(key, 80)),
+        },
+        None => Problem { offset, message: message.to_owned() },
+    }
+}
+
 fn read_file(
     mut top: Section<'_>,
     folder: &Path,
@@ -176,7 +185,8 @@ fn read_file(
     let virtual_hardware = top.required("virtual_hardware", str::parse::<Name>)?.value;
     let version = top.required("version", parse_version)?.value;
     let cpus = top.number("cpus", 1, MAX_CPUS)?.ok_or_else(|| top.missing("cpus"))?;
-    let memory_mb = top.number("memory_mb", 1, MAX_MEMORY_MB)?.ok_or_else(|| top.missing("memory_mb"))?;
+    let memory_mb =
+        top.number("memory_mb", 1, MAX_MEMORY_MB)?.ok_or_else(|| top.missing("memory_mb"))?;
     let hardware = Hardware {
         cpus: u32::try_from(cpus.value).expect("MAX_CPUS fits"),
         memory_mb: memory_mb.value,

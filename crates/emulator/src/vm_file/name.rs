@@ -79,6 +79,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<VmName>(), Err(error), "{text:?}");
         }
-        assert_eq!("ss5.b-1 é".parse::<VmName>().map(|name| name.to_string()), Ok("ss5.b-1 é".into()));
+        assert_eq!(
+            "ss5.b-1 é".parse::<VmName>().map(|name| name.to_string()),
+            Ok("ss5.b-1 é".into())
+        );
     }
 }

@@ -77,7 +77,11 @@ impl<'a> Section<'a> {
     }
 
     fn wrong_type(&self, key: &str, offset: usize, wanted: &str, found: &DeValue<'_>) -> Problem {
-        self.problem(key, offset, format!("must be {wanted}, not a value of type {}", found.type_str()))
+        self.problem(
+            key,
+            offset,
+            format!("must be {wanted}, not a value of type {}", found.type_str()),
+        )
     }
 
     /// A string, if the key is there.
@@ -87,7 +91,9 @@ impl<'a> Section<'a> {
             Some(At { value: DeValue::String(text), offset }) => {
                 self.without_nul(key, text.into_owned(), offset).map(Some)
             }
-            Some(At { value, offset }) => Err(self.wrong_type(key, offset, "a string in quotes", &value)),
+            Some(At { value, offset }) => {
+                Err(self.wrong_type(key, offset, "a string in quotes", &value))
+            }
         }
     }
 
@@ -122,7 +128,11 @@ impl<'a> Section<'a> {
     }
 
     /// A duration in milliseconds, or `default_ms`.
-    pub(super) fn duration_ms(&mut self, key: &'static str, default_ms: u64) -> Result<u64, Problem> {
+    pub(super) fn duration_ms(
+        &mut self,
+        key: &'static str,
+        default_ms: u64,
+    ) -> Result<u64, Problem> {
         Ok(self.parsed(key, parse_duration_ms)?.map_or(default_ms, |at| at.value))
     }
 
@@ -146,7 +156,9 @@ impl<'a> Section<'a> {
             return Err(self.wrong_type(key, offset, "a whole number", &value));
         };
         match u64::from_str_radix(digits.as_str(), digits.radix()) {
-            Ok(number) if (least..=most).contains(&number) => Ok(Some(At { value: number, offset })),
+            Ok(number) if (least..=most).contains(&number) => {
+                Ok(Some(At { value: number, offset }))
+            }
             _ => Err(self.problem(key, offset, format!("must be between {least} and {most}"))),
         }
     }
@@ -156,12 +168,17 @@ impl<'a> Section<'a> {
         match self.take(key) {
             None => Ok(None),
             Some(At { value: DeValue::Boolean(flag), .. }) => Ok(Some(flag)),
-            Some(At { value, offset }) => Err(self.wrong_type(key, offset, "true or false", &value)),
+            Some(At { value, offset }) => {
+                Err(self.wrong_type(key, offset, "true or false", &value))
+            }
         }
     }
 
     /// A list of strings, if the key is there.
-    pub(super) fn list(&mut self, key: &'static str) -> Result<Option<At<Vec<At<String>>>>, Problem> {
+    pub(super) fn list(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<At<Vec<At<String>>>>, Problem> {
         let (entries, offset) = match self.take(key) {
             None => return Ok(None),
             Some(At { value: DeValue::Array(entries), offset }) => (entries, offset),
@@ -177,7 +194,9 @@ impl<'a> Section<'a> {
         for entry in entries {
             let offset = entry.span().start;
             match entry.into_inner() {
-                DeValue::String(text) => texts.push(self.without_nul(key, text.into_owned(), offset)?),
+                DeValue::String(text) => {
+                    texts.push(self.without_nul(key, text.into_owned(), offset)?);
+                }
                 other => return Err(self.wrong_type(key, offset, "a list of strings", &other)),
             }
         }
@@ -192,7 +211,9 @@ impl<'a> Section<'a> {
     ) -> Result<Option<Self>, Problem> {
         match self.take(key) {
             None => Ok(None),
-            Some(At { value: DeValue::Table(table), offset }) => Ok(Some(Self::new(name, offset, table))),
+            Some(At { value: DeValue::Table(table), offset }) => {
+                Ok(Some(Self::new(name, offset, table)))
+            }
             Some(At { value, offset }) => {
                 Err(self.wrong_type(key, offset, &format!("a table, [{name}]"), &value))
             }

@@ -1,9 +1,8 @@
 //! The logs, to the letter: the samples of the interface description with their own times and values.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+mod files;
+
+use std::fs;
 
 use jiff::{
     Timestamp,
@@ -18,7 +17,7 @@ use ve_emulator::{
     log::{
         Clock, LicenseFacts, LogEvent, LogPlace, LogWriter, LossReason, ServerRole, ShutdownReason,
     },
-    vm_file::{LogStyle, VmFile},
+    vm_file::LogStyle,
 };
 
 /// The samples' local time is this many hours ahead of UTC.
@@ -178,9 +177,15 @@ fn ssp_everything_else() {
 fn everything_else() -> Vec<LogEvent> {
     let warning = |within_ms| LogEvent::TerminationWarning { within_ms };
     vec![
-        LogEvent::Servers { primary: server("192.168.2.2"), backup: Some(server("192.168.2.3:99")) },
+        LogEvent::Servers {
+            primary: server("192.168.2.2"),
+            backup: Some(server("192.168.2.3:99")),
+        },
         LogEvent::ProtocolVersionInvalid { server: server("127.0.0.1") },
-        LogEvent::ConnectFailed { server: server("127.0.0.1"), reason: "connection refused".to_owned() },
+        LogEvent::ConnectFailed {
+            server: server("127.0.0.1"),
+            reason: "connection refused".to_owned(),
+        },
         LogEvent::Unavailable,
         LogEvent::Refused { server: server("127.0.0.1"), refusal: refusal(), at_start: true },
         LogEvent::Lost { reason: LossReason::Revoked(refusal()) },
@@ -188,7 +193,9 @@ fn everything_else() -> Vec<LogEvent> {
         warning(90 * MINUTE_MS),
         warning(20 * SECOND_MS),
         LogEvent::Switched { server: server("172.31.40.62"), role: ServerRole::Backup },
-        LogEvent::ShutdownRequested { reason: ShutdownReason::License { within_ms: 10 * MINUTE_MS } },
+        LogEvent::ShutdownRequested {
+            reason: ShutdownReason::License { within_ms: 10 * MINUTE_MS },
+        },
         LogEvent::ShutdownRequested { reason: ShutdownReason::Operator },
         LogEvent::ShutdownFailed { reason: "exit code 1".to_owned() },
         LogEvent::GraceOver,
@@ -218,9 +225,22 @@ fn the_expiry_follows_from_the_key_type() {
 fn par_start() {
     let day = "2021-12-13T12:02:";
     let seconds = [
-        "16.970965", "16.970965", "19.975731", "19.975746", "19.979873", "19.979900", "19.979908",
-        "19.979915", "19.979928", "19.979937", "19.979950", "19.979959", "19.979967", "19.979976",
-        "19.979988", "19.980216",
+        "16.970965",
+        "16.970965",
+        "19.975731",
+        "19.975746",
+        "19.979873",
+        "19.979900",
+        "19.979908",
+        "19.979915",
+        "19.979928",
+        "19.979937",
+        "19.979950",
+        "19.979959",
+        "19.979967",
+        "19.979976",
+        "19.979988",
+        "19.980216",
     ];
     let times: Vec<String> = seconds.iter().map(|second| format!("{day}{second}")).collect();
     let times: Vec<&str> = times.iter().map(String::as_str).collect();
@@ -330,125 +350,13 @@ fn json_is_one_object_a_line() {
 
 #[test]
 fn no_text_can_forge_a_line() {
-    let reason = "x\n2020-01-01 00:00:00 INFO VE The license is verified, back to normal operation.".to_owned();
+    let reason =
+        "x\n2020-01-01 00:00:00 INFO VE The license is verified, back to normal operation."
+            .to_owned();
     for style in [LogStyle::Ssp, LogStyle::Par, LogStyle::Json] {
         let event = LogEvent::ShutdownFailed { reason: reason.clone() };
         let log = logged(style, &["2020-01-01T00:00:00"], &[event]);
         assert_eq!(log.lines().count(), 1, "{log}");
         assert!(!log.contains('\u{1b}') && log.ends_with('\n'));
-    }
-}
-
-/// The file names in a folder, sorted.
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
-        .collect();
-    names.sort();
-    names
-}
-
-fn open(style: LogStyle, place: &LogPlace, time: &str) -> LogWriter {
-    let name = "Charon".parse().expect("a name");
-    LogWriter::open_at(style, place, name, zone(), clock(&[time])).expect("a log")
-}
-
-#[test]
-fn every_start_rotates_and_keeps_so_many() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("ssp/sun-4m/ss5/ss5.log");
-    let start = |code: i32, keep| {
-        let place = LogPlace::Rotated { file: file.clone(), keep };
-        open(LogStyle::Ssp, &place, "2020-01-01T00:00:00").write(&LogEvent::GuestEnded { code });
-    };
-    let in_order = || {
-        let folder = file.parent().expect("a folder");
-        let codes = names(folder).into_iter().map(|name| {
-            let text = fs::read_to_string(folder.join(&name)).expect("a log");
-            format!("{name}={}", text.trim_end().trim_end_matches('.').rsplit(' ').next().expect("a code"))
-        });
-        codes.collect::<Vec<_>>().join(" ")
-    };
-    for code in 0..6 {
-        start(code, 3);
-    }
-    assert_eq!(in_order(), "ss5.log=5 ss5.log.1=4 ss5.log.2=3 ss5.log.3=2");
-    start(6, 1);
-    assert_eq!(in_order(), "ss5.log=6 ss5.log.1=5");
-    start(7, 0);
-    assert_eq!(in_order(), "ss5.log=7");
-}
-
-#[test]
-fn par_logs_have_names_of_their_own_and_a_link_to_the_latest() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = LogPlace::Dated { folder: folder.path().to_owned() };
-    for time in ["2021-12-13T12:02:16", "2021-12-13T12:02:16", "2021-12-14T19:33:42"] {
-        drop(open(LogStyle::Par, &place, time));
-    }
-    let expected = [
-        "charon-par.211213-120216-001.log",
-        "charon-par.211213-120216-002.log",
-        "charon-par.211214-193342-001.log",
-        "charon-par.log",
-    ];
-    assert_eq!(names(folder.path()), expected);
-    let link = fs::read_link(folder.path().join("charon-par.log")).expect("a link");
-    assert_eq!(link, Path::new("charon-par.211214-193342-001.log"));
-}
-
-#[test]
-fn a_file_of_the_operator_is_not_replaced_by_the_link() {
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("charon-par.log"), "mine").expect("written");
-    let place = LogPlace::Dated { folder: folder.path().to_owned() };
-    let name = "Charon".parse().expect("a name");
-    let time = clock(&["2021-12-13T12:02:16"]);
-    let error = LogWriter::open_at(LogStyle::Par, &place, name, zone(), time).err().expect("refused");
-    assert!(error.to_string().contains("charon-par.log is in the way"), "{error}");
-    assert_eq!(fs::read_to_string(folder.path().join("charon-par.log")).expect("still there"), "mine");
-}
-
-#[test]
-fn a_folder_that_can_not_be_written_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("file"), "").expect("written");
-    let file = folder.path().join("file/ss5.log");
-    let place = LogPlace::Rotated { file: file.clone(), keep: 5 };
-    let name = "Charon".parse().expect("a name");
-    let time = clock(&["2021-12-13T12:02:16"]);
-    let error = LogWriter::open_at(LogStyle::Ssp, &place, name, zone(), time).err().expect("refused");
-    assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
-}
-
-/// Where the log of a VM is, for these `[log]` lines, style and `--log`.
-fn place(lines: &str, style: LogStyle, path: Option<&Path>) -> LogPlace {
-    let text = format!(
-        "name = \"v\"\narchitecture = \"other\"\nvirtual_hardware = \"M\"\nversion = \"1\"\ncpus = 1\nmemory_mb = 1\n\
-         [license]\nprimary_server = \"a\"\n[engine]\nkind = \"command\"\ncommand = [\"x\"]\n[log]\n{lines}"
-    );
-    let vm = VmFile::parse(&text, Path::new("/vms/VM.toml"), &|_| None).expect("a VM file");
-    LogPlace::choose(&vm, style, path)
-}
-
-#[test]
-fn the_place_follows_from_style_file_and_command_line() {
-    let rotated = |file: &str, keep| LogPlace::Rotated { file: PathBuf::from(file), keep };
-    let dated = |folder: &str| LogPlace::Dated { folder: PathBuf::from(folder) };
-    let here = tempfile::tempdir().expect("a folder");
-    let inside = here.path().join("v.log");
-    for (lines, style, path, expected) in [
-        ("", LogStyle::Ssp, None, rotated("log/other/v/v.log", 5)),
-        ("", LogStyle::Json, None, rotated("log/other/v/v.log", 5)),
-        ("", LogStyle::Par, None, dated(".")),
-        ("dir = \"d\"\nkeep = 2", LogStyle::Ssp, None, rotated("/vms/d/v.log", 2)),
-        ("dir = \"d\"", LogStyle::Par, None, dated("/vms/d")),
-        ("dir = \"d\"", LogStyle::Ssp, Some(Path::new("my.log")), rotated("my.log", 5)),
-        ("dir = \"d\"", LogStyle::Par, Some(Path::new("my.log")), rotated("my.log", 5)),
-        ("", LogStyle::Ssp, Some(here.path()), rotated(&inside.to_string_lossy(), 5)),
-        ("", LogStyle::Par, Some(here.path()), dated(&here.path().to_string_lossy())),
-    ] {
-        assert_eq!(place(lines, style, path), expected, "{lines} {style} {path:?}");
     }
 }

@@ -1,0 +1,141 @@
+//! Granting: what a client is told that it may do, once its seat is durably its own.
+
+use alloc::vec;
+
+use super::{
+    Asker, Node,
+    append::Waiting,
+    event::{CloseCause, Event, SessionRecord},
+    io::{Answer, Login, Note},
+    licenses::Installed,
+    sessions::{Session, State},
+    who,
+};
+use crate::{
+    grant::{Grant, Marks},
+    id::{SessionId, SessionNumber},
+    license::License,
+    reason::Refusal,
+    select::expiry,
+    text::Name,
+    time::Now,
+};
+
+/// A seat of a license's section, and the session that holds it (zeros for a probe).
+struct Seat<'a> {
+    license: &'a License,
+    index: usize,
+    session: SessionId,
+}
+
+impl Node {
+    /// Would there be a seat? Nothing changes, and no one is written down. An emulator that has a
+    /// seat is told of its own.
+    pub(super) fn probe(&mut self, now: Now, asker: Asker, login: &Login) {
+        let Some(host) = self.host_of(asker.link) else { return };
+        let own = self.sessions.find_by_emulator(host, &login.emulator);
+        let own = own.map(|session| session.record.number);
+        let choice = self.serves().and_then(|()| self.choose(now, login, own));
+        let answer = match choice {
+            Ok(choice) => {
+                let session = SessionId([0; SessionId::LENGTH]);
+                let seat = Seat { license: choice.license, index: choice.index, session };
+                Answer::Granted(self.offer(now, &seat, &login.wanted.hardware))
+            }
+            Err(refusal) => Answer::Refused(refusal),
+        };
+        self.tell(asker, answer);
+    }
+
+    /// A new session is durable: its client is told, if it is still there and nothing has taken the
+    /// session back meanwhile.
+    pub(super) fn admit(&mut self, now: Now, asker: Asker, record: &SessionRecord) {
+        let number = record.number;
+        if let Some(refusal) = self.overtaken.remove(&number) {
+            // No one was told of this session, so no one runs under it, whatever the lease.
+            let cause = CloseCause::Revoked(refusal.code);
+            self.commit(now, vec![Event::SessionClosed { number, cause }], Waiting::NoOne);
+            self.turn_away(now, asker, record, refusal);
+            return;
+        }
+        if self.links.contains_key(&asker.link) {
+            self.go_live(now, asker, number);
+        } else {
+            let until = self.reserved_until(number, now.elapsed);
+            self.sessions.set_state(number, State::Left { since: now.elapsed, until });
+        }
+        self.unpark(now, &(record.host, record.emulator.clone()));
+    }
+
+    /// A session came to nothing before its client was told of it.
+    pub(super) fn turn_away(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        record: &SessionRecord,
+        refusal: Refusal,
+    ) {
+        self.deny_opened(now, asker, record, refusal);
+        self.unpark(now, &(record.host, record.emulator.clone()));
+    }
+
+    /// Puts a session on a link and tells its client.
+    pub(super) fn go_live(&mut self, now: Now, asker: Asker, number: SessionNumber) {
+        let Some(session) = self.sessions.find(number) else { return };
+        let (who, before) = (who(session), session.state);
+        match before {
+            State::Live(_) => {}
+            State::Left { since, .. } => self.start_meter(now, number, Some(since)),
+            State::Opening | State::Held { .. } | State::Closing => {
+                self.start_meter(now, number, None);
+            }
+        }
+        self.sessions.set_state(number, State::Live(asker.link));
+        self.note(Note::LoggedIn(who));
+        self.grant(now, asker, number);
+    }
+
+    /// Tells a client what its session allows now.
+    pub(super) fn grant(&mut self, now: Now, asker: Asker, number: SessionNumber) {
+        let Some(Session { record, .. }) = self.sessions.find(number) else { return };
+        let answer = match self.licenses.get(&record.license_id) {
+            Some(Installed { license, .. }) => {
+                let seat = Seat { license, index: record.section, session: record.id };
+                Answer::Granted(self.offer(now, &seat, &record.hardware))
+            }
+            None => Answer::Refused(self.why_no_license()),
+        };
+        self.tell(asker, answer);
+    }
+
+    /// What a seat in this section allows.
+    fn offer(&self, now: Now, seat: &Seat<'_>, hardware: &Name) -> Grant {
+        let &Seat { license, index, session } = seat;
+        let section = &license.sections[index];
+        let licensed_name =
+            section.virtual_hardware.iter().find(|licensed| licensed.matches(hardware));
+        Grant {
+            session,
+            license_id: license.id.clone(),
+            customer: license.customer.clone(),
+            product_code: section.code.clone(),
+            virtual_hardware: licensed_name.unwrap_or(hardware).clone(),
+            instances: section.instances,
+            max_cpu: section.max_cpu,
+            max_memory_mb: section.max_memory_mb,
+            major: section.major,
+            minor: section.minor,
+            expires: expiry(license, section),
+            remaining_ms: self.remaining_ms(now, license),
+            grace_ms: license.grace_ms,
+            check_interval_ms: license.check_interval_ms,
+            lease_ms: license.lease_ms(self.settings.heartbeat_timeout_ms),
+            marks: Marks {
+                license_version: license.version,
+                time: self.time_mark.mark(now),
+                ledger_position: self.appends.durable_position(),
+                hours_used_ms: self.used_ms(now, license),
+            },
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The three phases of an event: staged when it is decided, applied when it is durable, unstaged
+//! when the ledger refused it.
+
+use super::{
+    Node,
+    event::{BlockedRun, Event, SessionRecord},
+    sessions::{Session, State},
+};
+use crate::{id::SessionNumber, time::Now};
+
+impl Node {
+    /// What must hold in memory from the decision on: seats are taken, but none becomes free.
+    /// Returns what a predecessor was before it had to give way.
+    pub(super) fn stage(&mut self, event: &Event) -> Option<State> {
+        match event {
+            Event::SessionOpened(record) => return self.stage_opened(record),
+            Event::SessionClosed { number, .. } => self.sessions.set_state(*number, State::Closing),
+            Event::RunBlocked(BlockedRun { host, emulator, run }) => {
+                self.blocked.insert((*host, emulator.clone()), *run);
+            }
+            // An event that was refused once may be overtaken by a later one of its kind.
+            Event::LicenseSeen { license_id, version } => {
+                let seen = self.versions.entry(license_id.clone()).or_default();
+                *seen = (*seen).max(*version);
+            }
+            Event::TimeMarked { .. } | Event::HoursUsed { .. } | Event::Denied(_) => {}
+        }
+        None
+    }
+
+    fn stage_opened(&mut self, record: &SessionRecord) -> Option<State> {
+        let predecessor = record.replaces.and_then(|number| self.sessions.find(number));
+        let replaced = predecessor.map(|session| (session.record.number, session.state));
+        if let Some((number, _)) = replaced {
+            self.sessions.set_state(number, State::Closing);
+        }
+        self.sessions.insert(Session { record: record.clone(), state: State::Opening });
+        replaced.map(|(_, state)| state)
+    }
+
+    /// What becomes true when an event is durable; this can't fail.
+    pub(super) fn apply(&mut self, event: Event) {
+        match event {
+            Event::SessionOpened(SessionRecord { host, emulator, replaces, .. }) => {
+                if let Some(predecessor) = replaces {
+                    self.sessions.remove(predecessor);
+                }
+                self.blocked.remove(&(host, emulator));
+            }
+            Event::SessionClosed { number, .. } => {
+                self.sessions.remove(number);
+            }
+            Event::HoursUsed { license_id, version, used_ms } => {
+                if let Some(meter) = self.meters.get_mut(&(license_id, version)) {
+                    meter.persisted(used_ms);
+                }
+            }
+            Event::RunBlocked(_)
+            | Event::LicenseSeen { .. }
+            | Event::TimeMarked { .. }
+            | Event::Denied(_) => {}
+        }
+    }
+
+    /// What an event that did not become durable leaves behind.
+    pub(super) fn unstage(&mut self, now: Now, event: Event, replaced: Option<State>) {
+        match event {
+            Event::SessionOpened(record) => {
+                self.overtaken.remove(&record.number);
+                self.sessions.remove(record.number);
+                if let Some(predecessor) = record.replaces {
+                    self.restore(now, predecessor, replaced);
+                }
+            }
+            // A seat stays taken until the ledger has the news; marks stay up in memory.
+            Event::SessionClosed { .. } | Event::LicenseSeen { .. } | Event::RunBlocked(_) => {
+                self.appends.keep(event);
+            }
+            // Meters and the time mark are written again by the next review; a denial is no promise.
+            Event::TimeMarked { .. } | Event::HoursUsed { .. } | Event::Denied(_) => {}
+        }
+    }
+
+    /// Gives a session its seat back that no successor took over after all: for as long as it was
+    /// reserved before, and if its license still covers it.
+    fn restore(&mut self, now: Now, number: SessionNumber, replaced: Option<State>) {
+        self.sessions.point_emulator_at(number);
+        let Some(state @ (State::Left { .. } | State::Held { .. })) = replaced else {
+            return; // It was ending by itself, and still is.
+        };
+        self.sessions.set_state(number, state);
+        if let Err(refusal) = self.still_stands(now, number) {
+            self.revoke(now, number, &refusal);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `ve-emulator check`: would it run? Asks every configured server, takes no seat.
+
+use std::{io::Write, path::Path};
+
+use ve_client::probe::{ProbeError, probe};
+use ve_core::{client::io::ConnectError, grant::Grant, time::spoken_hours};
+
+use crate::{
+    engine,
+    exit::ExitStatus,
+    run::{RunError, config},
+    state::StateFolder,
+    vm_file::VmFile,
+};
+
+/// Asks, and writes what every server says to `out`.
+pub(crate) async fn check(vm_file: &Path, state_dir: Option<&Path>, out: &mut dyn Write) -> Result<ExitStatus, RunError> {
+    let vm = VmFile::read(vm_file)?;
+    engine::check(&vm)?;
+    let state = StateFolder::open(state_dir)?;
+    let config = config(&vm, state.path())?;
+    let mut status = ExitStatus::NO_SERVER;
+    for server in &config.servers {
+        let (verdict, line) = match probe(&config, server).await {
+            Ok(grant) => (ExitStatus::FINE, granted(&grant)),
+            Err(error) => (status_of(&error), format!("would not run: {error}")),
+        };
+        status = better(status, verdict);
+        print(out, &format!("{}:{}: {line}", server.host, server.port));
+    }
+    if !engine::shutdown_is_heard(&vm) {
+        let architecture = vm.architecture.as_str();
+        print(out, &format!(
+            "warning: guests of {architecture} machines see no power button; without `shutdown = [\"command\", …]` in [engine] this guest can't be shut down cleanly when the license ends"
+        ));
+    }
+    Ok(status)
+}
+
+fn granted(grant: &Grant) -> String {
+    let until = match (grant.remaining_ms, grant.expires) {
+        (Some(left_ms), _) => format!("{} hour(s) left", spoken_hours(left_ms)),
+        (None, Some(end)) => format!("until {end} UTC"),
+        (None, None) => "without end".to_owned(),
+    };
+    format!("would run: {} of license {}, {until}", grant.product_code, grant.license_id)
+}
+
+/// A refusal says more than an unreachable server, and a grant more than either.
+fn better(one: ExitStatus, other: ExitStatus) -> ExitStatus {
+    let rank = |status| match status {
+        ExitStatus::FINE => 2,
+        ExitStatus::REFUSED => 1,
+        _ => 0,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+fn status_of(error: &ProbeError) -> ExitStatus {
+    match error {
+        ProbeError::Refused(_)
+        | ProbeError::Connect(ConnectError::ProtocolVersion(_) | ConnectError::Unverified(Some(_))) => ExitStatus::REFUSED,
+        ProbeError::Connect(ConnectError::Unreachable(_) | ConnectError::Unverified(None)) | ProbeError::Lost(_) => {
+            ExitStatus::NO_SERVER
+        }
+    }
+}
+
+fn print(out: &mut dyn Write, line: &str) {
+    // A closed pipe is no reason to fail.
+    let _ = writeln!(out, "{line}");
+}

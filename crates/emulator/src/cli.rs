@@ -1,0 +1,99 @@
+//! The command line of `ve-emulator`.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{
+    check::check,
+    exit::ExitStatus,
+    run::{Options, RunError, run},
+    vm_file::LogStyle,
+};
+
+/// Runs an emulator under a license.
+#[derive(Debug, Parser)]
+#[command(name = "ve-emulator", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one emulator; SIGTERM shuts the guest down cleanly, a second one ends it at once
+    Run {
+        /// The VM's file
+        #[arg(value_name = "VM.toml")]
+        vm_file: PathBuf,
+        /// The form of the log, instead of the VM file's
+        #[arg(long, value_enum)]
+        log_style: Option<Style>,
+        /// The log file, instead of the VM file's
+        #[arg(long, value_name = "PATH")]
+        log: Option<PathBuf>,
+        /// The folder with this host's key; all emulators of a host share it
+        #[arg(long, value_name = "DIR")]
+        state_dir: Option<PathBuf>,
+    },
+    /// Ask every configured server whether it would run; takes no seat
+    Check {
+        /// The VM's file
+        #[arg(value_name = "VM.toml")]
+        vm_file: PathBuf,
+        /// The folder with this host's key; all emulators of a host share it
+        #[arg(long, value_name = "DIR")]
+        state_dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Style {
+    Ssp,
+    Par,
+    Json,
+}
+
+impl From<Style> for LogStyle {
+    fn from(style: Style) -> Self {
+        match style {
+            Style::Ssp => Self::Ssp,
+            Style::Par => Self::Par,
+            Style::Json => Self::Json,
+        }
+    }
+}
+
+/// The program, from its arguments to its exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let status = if error.use_stderr() { ExitStatus::USAGE } else { ExitStatus::FINE };
+            // A closed pipe is no reason to fail.
+            let _ = error.print();
+            return status.into();
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(carry_out(arguments.command)),
+        Err(error) => Err(RunError::Signals(error)),
+    };
+    match outcome {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("ve-emulator: {error}");
+            error.exit_status().into()
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> Result<ExitStatus, RunError> {
+    match command {
+        Command::Run { vm_file, log_style, log, state_dir } => {
+            run(&Options { vm_file, log_style: log_style.map(LogStyle::from), log, state_dir }).await
+        }
+        Command::Check { vm_file, state_dir } => check(&vm_file, state_dir.as_deref(), &mut io::stdout()).await,
+    }
+}

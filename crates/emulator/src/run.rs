@@ -1,0 +1,257 @@
+//! Runs one emulator under a license: the wiring, in the order in which things happen.
+
+use std::path::{Path, PathBuf};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+};
+use ve_client::{
+    Exit, Hook, Licensing, Report, Todo, Told,
+    config::{Config, HostIdentity, HostIdentityError, Program, Server},
+};
+use ve_core::client::io::Settings;
+use ve_documents::key_files::{self, PublicKeysError};
+
+use crate::{
+    engine::{self, Console, Guest, GuestExit, ShutDownError},
+    exit::ExitStatus,
+    hooks::{self, Facts, HookFailure},
+    log::{LogEvent, LogPlace, LogWriter, OpenError},
+    state::{NameLock, StateError, StateFolder},
+    told::Servers,
+    vm_file::{LogStyle, VmFile, VmFileError},
+};
+
+/// What the command line says.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The VM's file.
+    pub vm_file: PathBuf,
+    /// A log style other than the file's.
+    pub log_style: Option<LogStyle>,
+    /// A log file other than the VM file's.
+    pub log: Option<PathBuf>,
+    /// The state folder.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Why an emulator could not even ask for a license.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The VM's file is wrong.
+    #[error(transparent)]
+    VmFile(#[from] VmFileError),
+    /// The state folder can't be used, or the name is taken.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The host's key can't be used.
+    #[error("the host's key can't be used: {0}")]
+    Identity(#[from] HostIdentityError),
+    /// The vendor's key can't be read.
+    #[error("the vendor's public key (license.vendor_key) can't be used: {0}")]
+    VendorKey(#[from] PublicKeysError),
+    /// The guest could not be started.
+    #[error(transparent)]
+    Start(#[from] engine::StartError),
+    /// The log can't be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// Signals can't be caught.
+    #[error("signals can't be caught: {0}")]
+    Signals(std::io::Error),
+}
+
+impl RunError {
+    /// The exit code that stands for it.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::State(StateError::NameInUse { .. }) => ExitStatus::TEMPORARY,
+            Self::State(_) | Self::Log(_) => ExitStatus::CANNOT_WRITE,
+            Self::VmFile(_) | Self::Identity(_) | Self::VendorKey(_) | Self::Start(_) => ExitStatus::CONFIGURATION,
+            Self::Signals(_) => ExitStatus::INTERNAL,
+        }
+    }
+}
+
+/// Runs the emulator to its end; the exit status is the guest's where the guest ended by itself.
+pub async fn run(options: &Options) -> Result<ExitStatus, RunError> {
+    let vm = VmFile::read(&options.vm_file)?;
+    engine::check(&vm)?;
+    let state = StateFolder::open(options.state_dir.as_deref())?;
+    let name_lock = state.lock_name(&vm.name)?;
+    let config = config(&vm, state.path())?;
+    let style = options.log_style.unwrap_or(vm.log.style);
+    let log = LogWriter::open(&vm, style, &LogPlace::choose(&vm, style, options.log.as_deref()))?;
+    let licensing = Licensing::new(config, ve_host::clock::now);
+    let (failures, failed_hooks) = mpsc::unbounded_channel();
+    let runner = Runner {
+        servers: Servers::new(&vm.license),
+        vm,
+        log,
+        licensing,
+        guest: None,
+        exit: None,
+        facts: Facts::default(),
+        failures,
+        _name_lock: name_lock,
+    };
+    runner.run(failed_hooks).await
+}
+
+/// What the license client needs to know, from the VM's file and the state folder.
+pub fn config(vm: &VmFile, state: &Path) -> Result<Config, RunError> {
+    let server = |server: &crate::vm_file::Server| Server {
+        host: server.address.host().to_owned(),
+        port: server.address.port(),
+        passphrase: server.passphrase.clone(),
+    };
+    let settings = Settings {
+        servers: 1,
+        start_wait_ms: vm.license.start_wait_ms,
+        shutdown_lead_ms: vm.license.shutdown_lead_ms,
+        shutdown_timeout_ms: vm.engine.shutdown_timeout_ms,
+        seed: Config::fresh_seed(),
+    };
+    Ok(Config {
+        servers: std::iter::once(&vm.license.primary).chain(&vm.license.backup).map(server).collect(),
+        program: Program {
+            product: vm.virtual_hardware.clone(),
+            version: vm.version.clone(),
+            virtual_hardware: vm.virtual_hardware.clone(),
+            cpus: vm.hardware.cpus,
+            memory_mb: vm.hardware.memory_mb,
+            emulator: vm.name.as_name().clone(),
+        },
+        vendor_keys: key_files::load_public(&vm.license.vendor_key)?,
+        host: HostIdentity::load_or_create(state)?,
+        run: Config::fresh_run(),
+        settings,
+    })
+}
+
+/// A running emulator.
+struct Runner {
+    vm: VmFile,
+    servers: Servers,
+    log: LogWriter,
+    licensing: Licensing,
+    guest: Option<Guest>,
+    exit: Option<GuestExit>,
+    facts: Facts,
+    failures: UnboundedSender<HookFailure>,
+    _name_lock: NameLock,
+}
+
+impl Runner {
+    async fn run(mut self, mut failed_hooks: UnboundedReceiver<HookFailure>) -> Result<ExitStatus, RunError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+        let (asked, mut shutdown_failed) = mpsc::unbounded_channel();
+        self.log.write(&self.servers.configured());
+        let exit = loop {
+            tokio::select! {
+                todo = self.licensing.next() => {
+                    if let Some(exit) = self.carry_out(todo, &asked).await {
+                        break exit;
+                    }
+                }
+                exit = wait_for(&mut self.guest) => {
+                    self.log.write(&LogEvent::GuestEnded { code: exit.exit_code() });
+                    self.guest = None;
+                    self.exit = Some(exit);
+                    self.licensing.report(Report::GuestEnded);
+                }
+                _ = terminate.recv() => self.licensing.report(Report::StopRequested),
+                _ = interrupt.recv() => self.licensing.report(Report::StopRequested),
+                Some(HookFailure { hook, reason }) = failed_hooks.recv() => {
+                    self.log.write(&LogEvent::HookFailed { hook, reason });
+                }
+                Some(error) = shutdown_failed.recv() => {
+                    let reason = ShutDownError::to_string(&error);
+                    self.log.write(&LogEvent::ShutdownFailed { reason });
+                }
+            }
+        };
+        let status = self.exit_status(&exit);
+        self.log.write(&LogEvent::Exit { code: status.code().into() });
+        Ok(status)
+    }
+
+    /// The one place where what the license client decides is done.
+    async fn carry_out(&mut self, todo: Todo, asked: &UnboundedSender<ShutDownError>) -> Option<Exit> {
+        match todo {
+            Todo::StartGuest => self.start_guest().await,
+            Todo::ShutDownGuest => self.shut_down_guest(asked.clone()),
+            Todo::StopGuest => self.stop_guest().await,
+            Todo::Tell(told) => self.tell(told),
+            Todo::RunHook(hook) => self.run_hook(hook),
+            Todo::Exit(exit) => return Some(exit),
+        }
+        None
+    }
+
+    async fn start_guest(&mut self) {
+        match engine::start(&self.vm, self.vm.hardware, Console::Inherited).await {
+            Ok(guest) => self.guest = Some(guest),
+            Err(error) => {
+                self.log.write(&LogEvent::StartFailed { reason: error.to_string() });
+                self.licensing.report(Report::GuestFailed);
+            }
+        }
+    }
+
+    fn shut_down_guest(&self, asked: UnboundedSender<ShutDownError>) {
+        let Some(guest) = &self.guest else { return };
+        let request = guest.shut_down();
+        tokio::spawn(async move {
+            if let Ok(Err(error)) = request.await {
+                // Nobody listens any more when the program has ended.
+                let _ = asked.send(error);
+            }
+        });
+    }
+
+    async fn stop_guest(&mut self) {
+        if let Some(guest) = &mut self.guest {
+            // Its end is noticed like any other.
+            guest.stop().await;
+        }
+    }
+
+    fn tell(&mut self, told: Told) {
+        match &told {
+            Told::Lost { why, .. } => self.facts.reason.clone_from(why),
+            Told::Revoked { refusal, .. } => self.facts.reason = refusal.to_string(),
+            Told::EndsWithin(left_ms) | Told::ShutdownForLicense(left_ms) => self.facts.left_ms = Some(*left_ms),
+            Told::Restored { .. } => (self.facts.left_ms, self.facts.reason) = (None, String::new()),
+            Told::Licensed(server, _) => self.facts.server = self.servers.name(*server),
+            _ => {}
+        }
+        let licensed = self.guest.is_some() || self.exit.is_some();
+        self.log.write(&self.servers.event(told, licensed));
+    }
+
+    fn run_hook(&self, hook: Hook) {
+        hooks::run(&self.vm, hook, &self.facts, self.failures.clone());
+    }
+
+    fn exit_status(&self, exit: &Exit) -> ExitStatus {
+        match exit {
+            Exit::AsGuest => self.exit.as_ref().map_or(ExitStatus::INTERNAL, ExitStatus::of_guest),
+            Exit::LicenseLost => ExitStatus::TEMPORARY,
+            Exit::NoServer => ExitStatus::NO_SERVER,
+            Exit::Refused(_) => ExitStatus::REFUSED,
+            Exit::GuestFailed => ExitStatus::INTERNAL,
+            Exit::Stopped => ExitStatus::FINE,
+        }
+    }
+}
+
+/// Waits for the guest's end; for ever while there is none. Cancel safe.
+async fn wait_for(guest: &mut Option<Guest>) -> GuestExit {
+    match guest {
+        Some(guest) => guest.wait().await,
+        None => std::future::pending().await,
+    }
+}

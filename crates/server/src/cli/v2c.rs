@@ -1,0 +1,171 @@
+//! `v2c`: checks a license file, shows what it changes, and installs it.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process::{ExitCode, Stdio},
+};
+
+use clap::Parser;
+use ve_documents::files::{self, MAX_DOCUMENT_BYTES};
+use ve_store::ReadOnly;
+
+use super::{
+    exit::{self, failure},
+    inventory,
+    program::{self, Arguments, HomeOption, print},
+    table,
+};
+use crate::{
+    control::{
+        client::{self, AskError},
+        protocol::{Failure, Installation, Request},
+    },
+    home::{Home, Owner},
+    install::{self, Plan},
+};
+
+/// Checks a license file (V2C) from the vendor, shows the difference to what is installed, and
+/// installs it; a running server takes it up at once.
+///
+/// Sessions that the new license covers notice nothing. The replaced file is kept.
+#[derive(Debug, Parser)]
+#[command(name = "v2c", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    home: HomeOption,
+    /// The license file to install
+    #[arg(long, value_name = "FILE")]
+    filename: PathBuf,
+    /// Only show what would happen
+    #[arg(long)]
+    dry_run: bool,
+    /// Read the file's text from standard input: from root's process, which read the file
+    #[arg(long, hide = true)]
+    read_document: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 fine, 64 wrong usage, 65 bad license file, 70 internal error, \
+                          73 can't write, 75 home in use, 77 refused by a rule or no permission, 78 \
+                          configuration error.";
+
+/// Runs `v2c` with its arguments, the program's name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    program::run(arguments, install)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the command is the caller's last word")]
+fn install(cli: Cli, arguments: &Arguments) -> Result<(), Failure> {
+    let home = cli.home.home();
+    let text = if cli.read_document { read_stdin()? } else { read_file(&cli.filename)? };
+    if let Some(owner) = home.owner_to_act_as() {
+        return install_by(owner, arguments, &text);
+    }
+    let request = Request::Install { v2c: text.clone(), dry_run: cli.dry_run };
+    let installation = match client::ask(&home, &request) {
+        Ok(installation) => installation,
+        Err(AskError::NotRunning(_)) => without_server(&home, &text, cli.dry_run)?,
+        Err(AskError::Failed(failure)) => return Err(failure),
+    };
+    print(&describe(&installation, cli.dry_run))
+}
+
+fn read_file(path: &Path) -> Result<String, Failure> {
+    Ok(files::read_document(path)?)
+}
+
+fn read_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = io::stdin().lock().take(MAX_DOCUMENT_BYTES as u64 + 1).read_to_string(&mut text);
+    match read {
+        Ok(_) if text.len() <= MAX_DOCUMENT_BYTES => Ok(text),
+        Ok(_) => Err(failure(exit::BAD_INPUT, "the license file is too large")),
+        Err(error) => Err(failure(exit::BAD_INPUT, error)),
+    }
+}
+
+/// Lets the home's owner install it. That process explains its own failures.
+fn install_by(owner: Owner, arguments: &Arguments, text: &str) -> Result<(), Failure> {
+    let mut command = owner.this_program()?;
+    let child = command.args(arguments).arg("--read-document").stdin(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| owner.failed(error))?;
+    // A child that fails early reads nothing, and says why itself.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
+    match child.wait().map_err(|error| owner.failed(error))?.code() {
+        Some(0) => Ok(()),
+        code => Err(program::ended(code)),
+    }
+}
+
+/// Installs into a home that no server serves; its next start takes the license up.
+fn without_server(home: &Home, text: &str, dry_run: bool) -> Result<Installation, Failure> {
+    if dry_run {
+        return Ok(plan(home, text)?.report(None, false));
+    }
+    // A bad file is refused before anything is made or waited for.
+    plan(home, text)?;
+    home.create()?;
+    let _lock = home.lock()?;
+    let plan = plan(home, text)?;
+    plan.write(home)?;
+    Ok(plan.report(None, !plan.is_installed_already()))
+}
+
+fn plan(home: &Home, text: &str) -> Result<Plan, Failure> {
+    let Some(key) = inventory::identity(home)? else {
+        let message = format!(
+            "there is no {}, so no license can be bound to this server; make it with c2v, and send \
+             the fingerprint file to your vendor",
+            home.identity_key().display()
+        );
+        return Err(failure(exit::CONFIG, message));
+    };
+    let machine = inventory::configured_machine(home)?;
+    let remembered = ReadOnly::open(&home.ledger())?.remember()?;
+    Ok(install::plan(home, text, &remembered.versions, &machine, key.public())?)
+}
+
+/// What happened or would happen, for a person.
+fn describe(installation: &Installation, dry_run: bool) -> String {
+    let Installation { id, to_version, .. } = installation;
+    let mut lines = Vec::new();
+    if installation.changes.is_empty() {
+        lines.push(format!(
+            "License {id} version {to_version} is installed already; nothing changes."
+        ));
+    } else {
+        lines.push(match installation.from_version {
+            Some(before) => format!("License {id}: version {before} → {to_version}"),
+            None => format!("License {id} version {to_version} is new here."),
+        });
+        lines.push(String::new());
+        let absent = || "-".to_string();
+        let rows = installation.changes.iter().map(|change| {
+            let before = change.before.clone().unwrap_or_else(absent);
+            [change.field.clone(), before, change.after.clone().unwrap_or_else(absent)]
+        });
+        lines.extend(table::lines(["Field", "Before", "After"], rows));
+        lines.push(String::new());
+    }
+    lines.extend(sessions(installation));
+    lines.push(format!("Status: {}", installation.status));
+    if dry_run {
+        lines.push("This was a dry run: nothing was changed.".into());
+    } else if installation.installed {
+        lines.push("Installed.".into());
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// What becomes of the sessions.
+fn sessions(installation: &Installation) -> Vec<String> {
+    let Some(kept) = installation.sessions_kept else {
+        return vec!["No server runs here; the next start takes the license up.".into()];
+    };
+    let revoked = &installation.sessions_revoked;
+    let mut lines =
+        vec![format!("Sessions that go on: {kept}; that are revoked: {}", revoked.len())];
+    lines.extend(revoked.iter().map(|session| format!("  {}: {}", session.id, session.refusal)));
+    lines
+}

@@ -1,0 +1,129 @@
+//! The server's end of the control socket: who may ask, and what each request does.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+
+use serde::Serialize;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use ve_core::reason::ReasonCode;
+
+use super::{
+    protocol::{Done, Failure, MAX_REQUEST_BYTES, Reply, Request},
+    reports,
+};
+use crate::service::Service;
+
+/// How many tools may ask at the same time; more of them wait.
+const MAX_TOOLS: usize = 16;
+
+/// How long a tool may take for its question and for reading the answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Opens the socket. The folder around it is the service user's own; what a killed server left
+/// behind is replaced, because the home's lock says that no other one runs.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers tools until the task is dropped.
+pub async fn serve(listener: UnixListener, service: Arc<Service>) {
+    let places = Arc::new(Semaphore::new(MAX_TOOLS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let service = Arc::clone(&service);
+                tokio::spawn(async move {
+                    // A tool that went away needs no answer.
+                    let _ = timeout(PATIENCE * 3, converse(stream, &service)).await;
+                    drop(place);
+                });
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, service: &Service) -> io::Result<()> {
+    let reply = match may_ask(&stream) {
+        Ok(()) => Ok(()),
+        Err(failure) => Err(Reply::Failed(failure)),
+    };
+    let (read, mut write) = stream.into_split();
+    let reply = match reply {
+        Err(refused) => refused,
+        Ok(()) => match timeout(PATIENCE, read_request(read)).await {
+            Ok(Ok(request)) => answer(service, request).await.unwrap_or_else(Reply::Failed),
+            Ok(Err(failure)) => Reply::Failed(failure),
+            Err(_) => return Ok(()),
+        },
+    };
+    let mut line = serde_json::to_vec(&reply)?;
+    line.push(b'\n');
+    timeout(PATIENCE, write.write_all(&line)).await??;
+    write.shutdown().await
+}
+
+/// Root and the user that the server runs as may ask.
+fn may_ask(stream: &UnixStream) -> Result<(), Failure> {
+    let own = rustix::process::geteuid().as_raw();
+    match stream.peer_cred() {
+        Ok(credentials) if credentials.uid() == 0 || credentials.uid() == own => Ok(()),
+        _ => Err(failure(77, "only root and the user of the license server may ask it.")),
+    }
+}
+
+async fn read_request(read: impl tokio::io::AsyncRead + Unpin) -> Result<Request, Failure> {
+    let mut line = Vec::new();
+    let limit = MAX_REQUEST_BYTES as u64 + 1;
+    let read = BufReader::new(read.take(limit)).read_until(b'\n', &mut line).await;
+    match read {
+        Ok(_) if line.len() > MAX_REQUEST_BYTES => Err(failure(64, "the request is too long.")),
+        Ok(_) => serde_json::from_slice(&line).map_err(|error| failure(64, format!("the request can't be understood: {error}."))),
+        Err(error) => Err(failure(70, format!("the request can't be read: {error}."))),
+    }
+}
+
+fn failure(exit_code: u8, message: impl Into<String>) -> Failure {
+    Failure { exit_code, reason: None, message: message.into() }
+}
+
+fn report(report: &impl Serialize) -> Reply {
+    match serde_json::to_value(report) {
+        Ok(value) => Reply::Report(value),
+        Err(error) => Reply::Failed(failure(70, format!("the report can't be written: {error}."))),
+    }
+}
+
+async fn answer(service: &Service, request: Request) -> Result<Reply, Failure> {
+    let node = &service.node;
+    let stopped = |_| failure(70, "the license service is stopping.");
+    Ok(match request {
+        Request::Status => report(&service.status().await.map_err(stopped)?),
+        Request::Licenses => {
+            report(&node.look(|node, now| reports::licenses(node, now, true)).await.map_err(stopped)?)
+        }
+        Request::Sessions => report(&node.look(reports::sessions).await.map_err(stopped)?),
+        Request::Denials => report(&node.look(|node, _| reports::denials(node)).await.map_err(stopped)?),
+        Request::Release { number } => match node.release(number).await.map_err(stopped)? {
+            Ok(message) => report(&Done { message: format!("session {number}: {message}.") }),
+            Err(refusal) => Reply::Failed(Failure {
+                exit_code: if refusal.code == ReasonCode::ServerBusy { 75 } else { 65 },
+                reason: Some(refusal.code),
+                message: refusal.to_string(),
+            }),
+        },
+        Request::Install { v2c, dry_run } => report(&service.install(v2c, dry_run).await?),
+        Request::Remove { id } => report(&service.remove(id).await?),
+    })
+}

@@ -1,0 +1,168 @@
+//! What the node tells, as entries.
+
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use ve_core::{
+    id::LicenseId,
+    node::io::{Note, Who},
+    reason::Refusal,
+    time::{SECOND_MS, spoken_duration},
+};
+
+use super::{
+    Entry, Field,
+    Level::{self, Error, Info, Warn},
+    Module,
+};
+
+/// The entries of a note that was told at `at`; more than one only for [`Note::NoLicense`].
+pub fn entries(at: Timestamp, note: &Note) -> Vec<Entry> {
+    let told = Told { at };
+    vec![match note {
+        Note::LoggedIn(who) => told.logged_in(who),
+        Note::Disconnected(who) => told.disconnected(who),
+        Note::Refused(who, refusal) => told.refused(who, refusal),
+        Note::Revoked(who, refusal) => told.revoked(who, refusal),
+        Note::LeaseEnded(who) => told.lease_ended(who),
+        Note::NoLicense(refusal) => return told.no_license(refusal),
+        Note::LicenseValid { id, version } => told.license_valid(id, *version),
+        Note::LicenseInvalid { id, refusal } => told.license_invalid(id.as_ref(), refusal),
+        Note::ClockBehind(seconds) => told.clock_behind(*seconds),
+        Note::ClockAhead(seconds) => told.clock_ahead(*seconds),
+        Note::ClockSound => told.main(Info, "clock-sound", "The system clock is right again."),
+        Note::LedgerFailed(why) => told.ledger_failed(why),
+        Note::LedgerRecovered => {
+            told.main(Info, "ledger-recovered", "The ledger can be written again.")
+        }
+    }]
+}
+
+/// The entry of a client that was refused before it could say what it wants.
+pub fn connection_refused(address: impl Display, refusal: &Refusal) -> Entry {
+    let message = format!("connection from {address} was refused: {refusal}");
+    Entry::new(Warn, Module::Server, message)
+        .with(Field::Event, "connection-refused")
+        .with(Field::Reason, refusal.code)
+        .with(Field::Address, address)
+}
+
+/// Makes entries that all happened at one time.
+struct Told {
+    at: Timestamp,
+}
+
+impl Told {
+    fn logged_in(&self, who: &Who) -> Entry {
+        let message = format!("{} has logged in from {}.", emulator(who), who.address);
+        self.server(Info, "logged-in", who, message)
+    }
+
+    /// The original's line has no full stop, and users' scripts know it so.
+    fn disconnected(&self, who: &Who) -> Entry {
+        let message = format!("{} has been disconnected", client(who));
+        self.server(Info, "disconnected", who, message)
+    }
+
+    fn refused(&self, who: &Who, refusal: &Refusal) -> Entry {
+        let message = format!("{} was refused: {refusal}", client(who));
+        self.server(Warn, "refused", who, message).with(Field::Reason, refusal.code)
+    }
+
+    fn revoked(&self, who: &Who, refusal: &Refusal) -> Entry {
+        let message = format!("{} was revoked: {refusal}", client(who));
+        self.server(Warn, "revoked", who, message).with(Field::Reason, refusal.code)
+    }
+
+    fn lease_ended(&self, who: &Who) -> Entry {
+        let message = format!("{} did not come back in time, its seat is free.", client(who));
+        self.server(Info, "lease-ended", who, message)
+    }
+
+    /// The first line is the original's; the reason stands on a line of its own.
+    fn no_license(&self, refusal: &Refusal) -> Vec<Entry> {
+        let line = |message: String| {
+            self.license(Error, "no-license", None, message).with(Field::Reason, refusal.code)
+        };
+        vec![line("license is not available.".to_owned()), line(refusal.to_string())]
+    }
+
+    fn license_valid(&self, id: &LicenseId, version: u32) -> Entry {
+        let message = format!("license {id} version {version} is valid.");
+        self.license(Info, "license-valid", Some(id), message).with(Field::LicenseVersion, version)
+    }
+
+    fn license_invalid(&self, id: Option<&LicenseId>, refusal: &Refusal) -> Entry {
+        let message = match id {
+            Some(id) => format!("license {id} is not valid: {refusal}"),
+            None => format!("an installed license is not valid: {refusal}"),
+        };
+        self.license(Error, "license-invalid", id, message).with(Field::Reason, refusal.code)
+    }
+
+    fn clock_behind(&self, seconds: u64) -> Entry {
+        let message = format!(
+            "The system clock is {} behind a time that has been before; expiry goes by the later \
+             time. Set the clock right.",
+            spoken_seconds(seconds)
+        );
+        self.main(Warn, "clock-behind", message).with(Field::Seconds, seconds)
+    }
+
+    fn clock_ahead(&self, seconds: u64) -> Entry {
+        let message = format!(
+            "The system clock is {} ahead of the last time that is certain; expiry goes by it \
+             while that lasts. Check the clock.",
+            spoken_seconds(seconds)
+        );
+        self.main(Warn, "clock-ahead", message).with(Field::Seconds, seconds)
+    }
+
+    fn ledger_failed(&self, why: &str) -> Entry {
+        let why = why.trim_end_matches('.');
+        let message = format!(
+            "The ledger can't be written: {why}. Sessions go on, new ones are refused, and \
+             writing is tried again. Make room or repair the disk."
+        );
+        self.main(Error, "ledger-failed", message)
+    }
+
+    fn server(&self, level: Level, event: &str, who: &Who, message: String) -> Entry {
+        let entry = Entry::at(self.at, level, Module::Server, message)
+            .with(Field::Event, event)
+            .with(Field::Emulator, &who.emulator)
+            .with(Field::Address, &who.address)
+            .with(Field::Hardware, &who.hardware)
+            .with(Field::ProductVersion, &who.version);
+        match who.session {
+            Some(number) => entry.with(Field::Session, number),
+            None => entry,
+        }
+    }
+
+    fn license(&self, level: Level, event: &str, id: Option<&LicenseId>, message: String) -> Entry {
+        let entry = Entry::at(self.at, level, Module::License, message).with(Field::Event, event);
+        match id {
+            Some(id) => entry.with(Field::License, id),
+            None => entry,
+        }
+    }
+
+    fn main(&self, level: Level, event: &str, message: impl Display) -> Entry {
+        Entry::at(self.at, level, Module::Main, message).with(Field::Event, event)
+    }
+}
+
+/// `CHARON-SSP/4U v4.1.32`.
+fn emulator(who: &Who) -> String {
+    format!("{} v{}", who.hardware.as_str().to_uppercase(), who.version)
+}
+
+/// `CHARON-SSP/4U v4.1.32 from 127.0.0.1:40704`.
+fn client(who: &Who) -> String {
+    format!("{} from {}", emulator(who), who.address)
+}
+
+fn spoken_seconds(seconds: u64) -> String {
+    spoken_duration(seconds.saturating_mul(SECOND_MS))
+}

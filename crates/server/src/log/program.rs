@@ -1,0 +1,46 @@
+//! What the program says of itself: its start, its addresses, its end.
+
+use std::{fmt::Display, path::Path};
+
+use jiff::Timestamp;
+
+use super::{Entry, Field, Level, Module};
+
+/// Seconds since 1970 in UTC; `build.rs` finds it out.
+const BUILD_EPOCH_SECONDS: &str = env!("VE_BUILD_EPOCH_SECONDS");
+
+/// The first line of every log: when this program was built.
+pub fn build_time() -> Entry {
+    let epoch_seconds = BUILD_EPOCH_SECONDS.parse().expect("build.rs writes a number");
+    build_time_of(Timestamp::from_second(epoch_seconds).expect("build.rs checks the range"))
+}
+
+/// `Build time: Jan 16 2020 10:54:15`, in UTC; the day has two digits always.
+pub fn build_time_of(built: Timestamp) -> Entry {
+    let built = built.strftime("%b %d %Y %H:%M:%S");
+    main(format!("Build time: {built}")).with(Field::Event, "started")
+}
+
+/// The home that is served.
+pub fn home(home: &Path) -> Entry {
+    main(format!("Home: {}", home.display())).with(Field::Event, "home")
+}
+
+/// An address that clients can connect to.
+pub fn listening(address: impl Display) -> Entry {
+    main(format!("Listening on {address}.")).with(Field::Event, "listening")
+}
+
+/// Clients are served from now on.
+pub fn ready() -> Entry {
+    main("License server is ready to serve.").with(Field::Event, "ready")
+}
+
+/// The last line of every log.
+pub(super) fn terminated() -> Entry {
+    main("The program is terminated.").with(Field::Event, "terminated")
+}
+
+fn main(message: impl Display) -> Entry {
+    Entry::new(Level::Info, Module::Main, message)
+}

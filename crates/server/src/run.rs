@@ -1,0 +1,306 @@
+//! The wiring: a license server from its start to its end, in the order in which things happen.
+//!
+//! Start: home, log, key, ledger, node, machine, licenses, port, ready. Whatever can be wrong with
+//! the first ones ends the start with its own exit code; from the ledger on the server knows its
+//! holders, and they come first.
+//!
+//! End: clients are told, links get a moment to close, the node settles what it has decided, the
+//! ledger is closed, and the log's last line is written. All of it within five seconds.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
+use ve_core::{
+    fingerprint::Machine,
+    node::{Node, Settings, io::Input},
+};
+use ve_documents::{
+    key_files::{self, IdentityError},
+    keys::SigningKey,
+};
+use ve_host::{PlatformError, clock};
+use ve_store::{Embedded, LoadError, Store, Writer};
+use ve_wire::{
+    limits::HEARTBEAT_TIMEOUT_MS,
+    tls::{self, Identity},
+};
+
+use crate::{
+    addresses::{self, Addresses},
+    config::{Config, ConfigError},
+    control,
+    driver::{Driver, NodeHandle, Stopped},
+    home::{Home, HomeError, HomeLockError, HostLockError, host_lock},
+    link::Shared,
+    listener::{self, BindError},
+    log::{Log, LogSettings, LogZone, Module, OpenError, program},
+    machine,
+    service::{Parts, Service},
+    supervisor::{self, Event},
+};
+
+/// What the command line says.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The home.
+    pub home: Home,
+    /// Where to listen, instead of what the configuration says.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Why a server did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The home can't be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Another server uses the home.
+    #[error(transparent)]
+    HomeLock(#[from] HomeLockError),
+    /// Another server has the same key.
+    #[error(transparent)]
+    HostLock(#[from] HostLockError),
+    /// The log can't be written.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The key is missing beside installed licenses.
+    #[error("the server's key {} is missing, but licenses are installed for it; restore it from a backup, or make a new one with `c2v --new-identity` and ask your vendor for new licenses", .0.display())]
+    KeyMissing(std::path::PathBuf),
+    /// The key can't be used.
+    #[error("the server's key can't be used: {0}")]
+    Key(#[from] IdentityError),
+    /// TLS can't use the key.
+    #[error(transparent)]
+    Tls(#[from] tls::IdentityError),
+    /// The ledger can't be read.
+    #[error(transparent)]
+    Ledger(#[from] LoadError),
+    /// The named platform can't be this one.
+    #[error("[host] platform in config.toml: {0}")]
+    Platform(#[from] PlatformError),
+    /// The port can't be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system refused something that is always there.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+    /// The license path failed; a restart is safer than going on.
+    #[error("the license service has failed and must be started again: {0}")]
+    Failed(String),
+}
+
+impl RunError {
+    /// The exit code that stands for it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::KeyMissing(_) | Self::Key(_) | Self::Tls(_) | Self::Platform(_) => 78,
+            Self::Home(_) | Self::Log(_) | Self::HomeLock(HomeLockError::Home(_)) => 73,
+            Self::HomeLock(_) | Self::HostLock(_) | Self::Bind(_) => 75,
+            Self::Ledger(_) | Self::System(_) | Self::Failed(_) => 70,
+        }
+    }
+}
+
+/// Runs a server until a signal ends it.
+pub async fn run(options: Options) -> Result<(), RunError> {
+    let home = options.home;
+    let mut config = Config::load(&home.config_file())?;
+    config.listen = options.listen.unwrap_or(config.listen);
+    home.create()?;
+    let _home_lock = home.lock()?;
+    let log = open_log(&home, &config)?;
+    let outcome = start_and_serve(&home, &config, &log).await;
+    if let Err(error) = &outcome {
+        log.error(Module::Main, error);
+    }
+    // Blocking is right here: nothing else is left to do.
+    log.close(Duration::from_secs(1));
+    outcome
+}
+
+fn open_log(home: &Home, config: &Config) -> Result<Log, OpenError> {
+    let settings = LogSettings {
+        keep: config.log.keep,
+        max_bytes: config.log.max_size_mb << 20,
+        zone: if config.log.utc { LogZone::Utc } else { LogZone::Local },
+        ..LogSettings::new(home.license_log())
+    };
+    let log = Log::open(settings)?;
+    log.write(program::build_time());
+    log.write(program::home(home.path()));
+    Ok(log)
+}
+
+async fn start_and_serve(home: &Home, config: &Config, log: &Log) -> Result<(), RunError> {
+    let key = Arc::new(load_key(home)?);
+    let _host_lock = host_lock(&key.public())?;
+    let machine = read_machine(config, log)?;
+    let listener = listener::bind(config.listen)?;
+    let listen = listener.local_addr()?;
+    let control = control::server::bind(&home.control_socket())?;
+    let (driver, node) = start_node(home, &key, log)?;
+    let service = Arc::new(Service::new(Parts {
+        node,
+        home: home.clone(),
+        server_key: key.public(),
+        log: log.clone(),
+        listen: listen.to_string(),
+        since: clock::now().wall,
+    }));
+    let driver = tokio::spawn(driver.run());
+    let served = serve(&service, key, config, machine, listener, control).await;
+    end(driver, &service.node, served).await
+}
+
+/// The server's key; made at the first start, and never silently replaced.
+fn load_key(home: &Home) -> Result<SigningKey, RunError> {
+    let path = home.identity_key();
+    if !path.exists() && crate::installed::has_license_files(home) {
+        return Err(RunError::KeyMissing(path));
+    }
+    Ok(key_files::load_or_create(&path)?)
+}
+
+fn read_machine(config: &Config, log: &Log) -> Result<Machine, PlatformError> {
+    let machine = machine::read(config.host.platform)?.machine;
+    for advice in ve_host::advice(&machine) {
+        log.warn(Module::License, advice);
+    }
+    Ok(machine)
+}
+
+/// The node with everything the ledger remembers, and the thread that writes the ledger.
+fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeHandle), RunError> {
+    let mut store = Embedded::open(&home.ledger())?;
+    if store.is_new() && crate::installed::has_license_files(home) {
+        log.warn(Module::Main, "There was no ledger.db beside the licenses: what it knew of sessions, versions and hours is gone.");
+    }
+    let remembered = store.remember()?;
+    let settings = Settings { server_key: key.public(), heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS.into() };
+    let node = Node::new(settings, remembered, clock::now());
+    let (report, outcomes) = mpsc::unbounded_channel();
+    // The driver outlives the writer; nobody else could be told.
+    let writer = Writer::start(store, move |id, outcome| drop(report.send((id, outcome))))?;
+    Ok(Driver::new(node, log.clone(), writer, outcomes))
+}
+
+/// Serves until a signal, or a failure in the license path.
+async fn serve(
+    service: &Arc<Service>,
+    key: Arc<SigningKey>,
+    config: &Config,
+    machine: Machine,
+    listener: TcpListener,
+    control: UnixListener,
+) -> Result<(), RunError> {
+    service.take_machine(machine).await.map_err(failed)?;
+    service.load_licenses(true).await.map_err(failed)?;
+    service.node.input(Input::Ready).await.map_err(failed)?;
+    let tls = tls::server_config(Identity::from_pkcs8(&key.pkcs8_der())?)?;
+    let shared = Shared {
+        tls: TlsAcceptor::from(Arc::new(tls)),
+        key,
+        credentials: service.credentials.clone(),
+        node: service.node.clone(),
+        log: service.log.clone(),
+    };
+    let limits = addresses::Limits {
+        links: config.limits.max_links,
+        links_per_address: config.limits.max_links_per_address,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let mut links = tokio::spawn(listener::accept(listener, shared, Addresses::new(limits), stopped));
+    let tools = tokio::spawn(control::server::serve(control, Arc::clone(service)));
+    service.log.write(program::listening(&service.listen));
+    service.log.write(program::ready());
+    let outcome = tokio::select! {
+        outcome = watch_over(service, config) => outcome,
+        // It ends by itself only when a link has panicked.
+        ended = &mut links => Err(links_failed(ended)),
+    };
+    tools.abort();
+    // Clients first, then the listener: a client that is told can go elsewhere at once.
+    let drained = service.node.input(Input::Drain).await;
+    stop.send_replace(true);
+    if outcome.is_ok() && drained.is_ok() {
+        let ended = links.await;
+        if !matches!(ended, Ok(Ok(()))) {
+            return Err(links_failed(ended));
+        }
+    }
+    outcome
+}
+
+/// Waits for signals, does what they ask, and shows the service manager that the node answers.
+async fn watch_over(service: &Arc<Service>, config: &Config) -> Result<(), RunError> {
+    let mut events = supervisor::Events::listen()?;
+    supervisor::ready();
+    loop {
+        match events.next().await {
+            Event::Terminate => {
+                supervisor::stopping();
+                return Ok(());
+            }
+            Event::Reload => reload(service, config).await?,
+            Event::Watchdog => {
+                service.node.look(|_, _| ()).await.map_err(failed)?;
+                supervisor::alive();
+            }
+        }
+    }
+}
+
+/// SIGHUP: the log's file, the machine and the licenses are taken up anew. A configuration that has
+/// become wrong changes nothing.
+async fn reload(service: &Arc<Service>, config: &Config) -> Result<(), RunError> {
+    supervisor::reloading();
+    service.log.reopen();
+    let fresh = match Config::load(&service.home.config_file()) {
+        Ok(fresh) => fresh,
+        Err(error) => {
+            service.log.error(Module::Main, format!("The configuration stays as it was: {error}"));
+            config.clone()
+        }
+    };
+    if (fresh.limits.clone(), fresh.log.clone()) != (config.limits.clone(), config.log.clone()) {
+        service.log.warn(Module::Main, "Changes of [log] and [limits] take effect at the next start.");
+    }
+    match machine::read(fresh.host.platform) {
+        Ok(host) => service.take_machine(host.machine).await.map_err(failed)?,
+        Err(error) => service.log.error(Module::License, error),
+    }
+    service.load_licenses(false).await.map_err(failed)?;
+    service.log.info(Module::Main, "Configuration and licenses were read again.");
+    supervisor::ready();
+    Ok(())
+}
+
+fn failed(stopped: Stopped) -> RunError {
+    RunError::Failed(stopped.to_string())
+}
+
+type LinksEnded = Result<Result<(), tokio::task::JoinError>, tokio::task::JoinError>;
+
+fn links_failed(ended: LinksEnded) -> RunError {
+    RunError::Failed(match ended {
+        Ok(Ok(())) => "it stopped taking connections".to_owned(),
+        Ok(Err(error)) | Err(error) => error.to_string(),
+    })
+}
+
+/// Lets the node settle what it has decided, then ends.
+async fn end(driver: JoinHandle<()>, node: &NodeHandle, served: Result<(), RunError>) -> Result<(), RunError> {
+    node.stop().await;
+    match driver.await {
+        Ok(()) => served,
+        Err(panic) => Err(RunError::Failed(panic.to_string())),
+    }
+}

@@ -1,0 +1,178 @@
+//! The running service as its administrator sees it: how it is, and what changes its licenses.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    task::{JoinError, spawn_blocking},
+};
+use ve_core::{
+    fingerprint::Machine,
+    id::{LicenseId, ServerKey},
+    node::io::Input,
+    time::Utc,
+};
+
+use crate::{
+    control::{
+        protocol::{Done, Failure, Installation, Status},
+        reports,
+    },
+    credentials::Credentials,
+    driver::{NodeHandle, Stopped},
+    home::Home,
+    install::{self, InstallError, Plan},
+    installed,
+    log::{Log, Module},
+};
+
+/// A running service.
+pub struct Service {
+    /// The way to the node.
+    pub node: NodeHandle,
+    /// Where everything is kept.
+    pub home: Home,
+    /// The server's public key.
+    pub server_key: ServerKey,
+    /// What it shows before login.
+    pub credentials: Credentials,
+    /// The log.
+    pub log: Log,
+    /// Where it listens.
+    pub listen: String,
+    /// Since when it runs.
+    pub since: Utc,
+    /// The machine as it was read last.
+    machine: Mutex<Arc<Machine>>,
+    /// Held while the license files are read or changed, so that one is done after the other.
+    files: AsyncMutex<()>,
+}
+
+/// What a service is made of.
+pub struct Parts {
+    /// See [`Service::node`].
+    pub node: NodeHandle,
+    /// See [`Service::home`].
+    pub home: Home,
+    /// See [`Service::server_key`].
+    pub server_key: ServerKey,
+    /// See [`Service::log`].
+    pub log: Log,
+    /// See [`Service::listen`].
+    pub listen: String,
+    /// See [`Service::since`].
+    pub since: Utc,
+}
+
+impl Service {
+    /// A service that has looked at no machine and no license yet.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { node, home, server_key, log, listen, since } = parts;
+        Self {
+            node,
+            home,
+            server_key,
+            credentials: Credentials::default(),
+            log,
+            listen,
+            since,
+            machine: Mutex::default(),
+            files: AsyncMutex::default(),
+        }
+    }
+
+    /// How the server is.
+    pub async fn status(&self) -> Result<Status, Stopped> {
+        let (listen, since, server_key) = (self.listen.clone(), self.since, self.server_key.to_string());
+        let look = self.node.look(move |node, now| Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            listen,
+            since,
+            state: if node.is_draining() { "draining" } else { "ready" }.to_owned(),
+            server_key,
+            links: node.link_count(),
+            sessions: node.sessions(now).count(),
+            licenses: reports::licenses(node, now, true).licenses,
+        });
+        look.await
+    }
+
+    /// Hands in the machine as it was just read.
+    pub async fn take_machine(&self, machine: Machine) -> Result<(), Stopped> {
+        *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(machine.clone());
+        self.node.input(Input::Machine(machine)).await
+    }
+
+    fn machine(&self) -> Arc<Machine> {
+        Arc::clone(&self.machine.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the license files and lets the node judge them. At the start everything counts; later
+    /// what the system does not let us read changes nothing.
+    pub async fn load_licenses(&self, at_start: bool) -> Result<(), Stopped> {
+        let _files = self.files.lock().await;
+        self.hand_in_licenses(at_start).await
+    }
+
+    async fn hand_in_licenses(&self, at_start: bool) -> Result<(), Stopped> {
+        let home = self.home.clone();
+        let loaded = spawn_blocking(move || installed::load(&home)).await.map_err(|_| Stopped)?;
+        if !at_start && !loaded.trouble.is_empty() {
+            let trouble = loaded.trouble.join("; ");
+            self.log.error(Module::License, format!("The licenses stay as they were: {trouble}."));
+            return Ok(());
+        }
+        self.credentials.show(loaded.credentials);
+        self.node.input(Input::Licenses { trusted: loaded.trusted, unusable: loaded.unusable }).await
+    }
+
+    /// Checks a license file and, unless it is a dry run, installs it live.
+    pub async fn install(&self, v2c: String, dry_run: bool) -> Result<Installation, Failure> {
+        let _files = self.files.lock().await;
+        let plan = Arc::new(self.plan(v2c).await?);
+        let license = plan.license().clone();
+        let (id, version) = (license.id.clone(), license.version);
+        let preview = self.node.look(move |node, now| node.preview_install(now, &license)).await;
+        let preview = preview.map_err(stopping)?;
+        if !dry_run && !plan.is_installed_already() {
+            let (home, planned) = (self.home.clone(), Arc::clone(&plan));
+            blocking(move || planned.write(&home)).await?;
+            self.log.info(Module::License, format!("License {id} version {version} was installed."));
+            self.hand_in_licenses(false).await.map_err(stopping)?;
+        }
+        Ok(plan.report(Some(preview), !dry_run))
+    }
+
+    async fn plan(&self, v2c: String) -> Result<Plan, Failure> {
+        let seen = self.node.look(|node, _| node.versions_seen().clone()).await.map_err(stopping)?;
+        let (home, machine, server_key) = (self.home.clone(), self.machine(), self.server_key);
+        blocking(move || install::plan(&home, &v2c, &seen, &machine, server_key)).await
+    }
+
+    /// Removes an installed license; its sessions are revoked, its marks stay.
+    pub async fn remove(&self, id: LicenseId) -> Result<Done, Failure> {
+        let _files = self.files.lock().await;
+        let (home, which) = (self.home.clone(), id.clone());
+        blocking(move || install::remove(&home, &which)).await?;
+        self.log.info(Module::License, format!("License {id} was removed."));
+        self.hand_in_licenses(false).await.map_err(stopping)?;
+        Ok(Done { message: format!("license {id} is removed; its marks stay.") })
+    }
+}
+
+/// Files are slow: they are touched on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, InstallError> + Send + 'static,
+) -> Result<T, Failure> {
+    let broken = |error: JoinError| failure(format!("the request failed inside the server: {error}."));
+    spawn_blocking(work).await.map_err(broken)?.map_err(|error| Failure::from(&error))
+}
+
+fn stopping(_: Stopped) -> Failure {
+    failure("the license service is stopping.".to_owned())
+}
+
+fn failure(message: String) -> Failure {
+    Failure { exit_code: 70, reason: None, message }
+}
