@@ -97,7 +97,13 @@ impl Meter {
         self.live > 0
     }
 
-    /// The time used up to `now`, in milliseconds.
+    /// The time that was charged so far, in milliseconds; it never goes back.
+    pub fn charged_ms(&self) -> u64 {
+        self.used_ms
+    }
+
+    /// The time used up to `now`, in milliseconds, if the live sessions turn out to have run until
+    /// then: one that has been silent is not charged for its silence.
     pub fn used_ms(&self, now: Elapsed) -> u64 {
         if self.runs() { self.used_ms + now.since_ms(self.charged_to) } else { self.used_ms }
     }

@@ -14,7 +14,11 @@ use crate::{
 };
 
 /// Asks, and writes what every server says to `out`.
-pub(crate) async fn check(vm_file: &Path, state_dir: Option<&Path>, out: &mut dyn Write) -> Result<ExitStatus, RunError> {
+pub(crate) async fn check(
+    vm_file: &Path,
+    state_dir: Option<&Path>,
+    out: &mut dyn Write,
+) -> Result<ExitStatus, RunError> {
     let vm = VmFile::read(vm_file)?;
     engine::check(&vm)?;
     let state = StateFolder::open(state_dir)?;
@@ -30,9 +34,12 @@ pub(crate) async fn check(vm_file: &Path, state_dir: Option<&Path>, out: &mut dy
     }
     if !engine::shutdown_is_heard(&vm) {
         let architecture = vm.architecture.as_str();
-        print(out, &format!(
-            "warning: guests of {architecture} machines see no power button; without `shutdown = [\"command\", …]` in [engine] this guest can't be shut down cleanly when the license ends"
-        ));
+        print(
+            out,
+            &format!(
+                "warning: guests of {architecture} machines see no power button; without `shutdown = [\"command\", …]` in [engine] this guest can't be shut down cleanly when the license ends"
+            ),
+        );
     }
     Ok(status)
 }
@@ -59,10 +66,11 @@ fn better(one: ExitStatus, other: ExitStatus) -> ExitStatus {
 fn status_of(error: &ProbeError) -> ExitStatus {
     match error {
         ProbeError::Refused(_)
-        | ProbeError::Connect(ConnectError::ProtocolVersion(_) | ConnectError::Unverified(Some(_))) => ExitStatus::REFUSED,
-        ProbeError::Connect(ConnectError::Unreachable(_) | ConnectError::Unverified(None)) | ProbeError::Lost(_) => {
-            ExitStatus::NO_SERVER
-        }
+        | ProbeError::Connect(
+            ConnectError::ProtocolVersion(_) | ConnectError::Unverified(Some(_)),
+        ) => ExitStatus::REFUSED,
+        ProbeError::Connect(ConnectError::Unreachable(_) | ConnectError::Unverified(None))
+        | ProbeError::Lost(_) => ExitStatus::NO_SERVER,
     }
 }
 

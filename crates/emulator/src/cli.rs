@@ -92,8 +92,11 @@ pub fn main() -> ExitCode {
 async fn carry_out(command: Command) -> Result<ExitStatus, RunError> {
     match command {
         Command::Run { vm_file, log_style, log, state_dir } => {
-            run(&Options { vm_file, log_style: log_style.map(LogStyle::from), log, state_dir }).await
+            run(&Options { vm_file, log_style: log_style.map(LogStyle::from), log, state_dir })
+                .await
         }
-        Command::Check { vm_file, state_dir } => check(&vm_file, state_dir.as_deref(), &mut io::stdout()).await,
+        Command::Check { vm_file, state_dir } => {
+            check(&vm_file, state_dir.as_deref(), &mut io::stdout()).await
+        }
     }
 }

@@ -67,7 +67,9 @@ pub(crate) fn run(vm: &VmFile, hook: Hook, facts: &Facts, failures: UnboundedSen
             Ok(Ok(status)) if status.success() => return,
             Ok(Ok(status)) => status.to_string(),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("it was still running after {} seconds and was ended", PATIENCE.as_secs()),
+            Err(_) => {
+                format!("it was still running after {} seconds and was ended", PATIENCE.as_secs())
+            }
         };
         // Nobody is interested any more when the program has ended.
         let _ = failures.send(HookFailure { hook: hook.as_str(), reason });

@@ -68,7 +68,9 @@ impl RunError {
         match self {
             Self::State(StateError::NameInUse { .. }) => ExitStatus::TEMPORARY,
             Self::State(_) | Self::Log(_) => ExitStatus::CANNOT_WRITE,
-            Self::VmFile(_) | Self::Identity(_) | Self::VendorKey(_) | Self::Start(_) => ExitStatus::CONFIGURATION,
+            Self::VmFile(_) | Self::Identity(_) | Self::VendorKey(_) | Self::Start(_) => {
+                ExitStatus::CONFIGURATION
+            }
             Self::Signals(_) => ExitStatus::INTERNAL,
         }
     }
@@ -114,7 +116,10 @@ pub fn config(vm: &VmFile, state: &Path) -> Result<Config, RunError> {
         seed: Config::fresh_seed(),
     };
     Ok(Config {
-        servers: std::iter::once(&vm.license.primary).chain(&vm.license.backup).map(server).collect(),
+        servers: std::iter::once(&vm.license.primary)
+            .chain(&vm.license.backup)
+            .map(server)
+            .collect(),
         program: Program {
             product: vm.virtual_hardware.clone(),
             version: vm.version.clone(),
@@ -144,7 +149,10 @@ struct Runner {
 }
 
 impl Runner {
-    async fn run(mut self, mut failed_hooks: UnboundedReceiver<HookFailure>) -> Result<ExitStatus, RunError> {
+    async fn run(
+        mut self,
+        mut failed_hooks: UnboundedReceiver<HookFailure>,
+    ) -> Result<ExitStatus, RunError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
         let (asked, mut shutdown_failed) = mpsc::unbounded_channel();
@@ -179,7 +187,11 @@ impl Runner {
     }
 
     /// The one place where what the license client decides is done.
-    async fn carry_out(&mut self, todo: Todo, asked: &UnboundedSender<ShutDownError>) -> Option<Exit> {
+    async fn carry_out(
+        &mut self,
+        todo: Todo,
+        asked: &UnboundedSender<ShutDownError>,
+    ) -> Option<Exit> {
         match todo {
             Todo::StartGuest => self.start_guest().await,
             Todo::ShutDownGuest => self.shut_down_guest(asked.clone()),
@@ -223,8 +235,12 @@ impl Runner {
         match &told {
             Told::Lost { why, .. } => self.facts.reason.clone_from(why),
             Told::Revoked { refusal, .. } => self.facts.reason = refusal.to_string(),
-            Told::EndsWithin(left_ms) | Told::ShutdownForLicense(left_ms) => self.facts.left_ms = Some(*left_ms),
-            Told::Restored { .. } => (self.facts.left_ms, self.facts.reason) = (None, String::new()),
+            Told::EndsWithin(left_ms) | Told::ShutdownForLicense(left_ms) => {
+                self.facts.left_ms = Some(*left_ms)
+            }
+            Told::Restored { .. } => {
+                (self.facts.left_ms, self.facts.reason) = (None, String::new())
+            }
             Told::Licensed(server, _) => self.facts.server = self.servers.name(*server),
             _ => {}
         }

@@ -20,7 +20,9 @@ const SYSTEM_STATE: &str = "/var/lib/ve-emulator";
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// There is nowhere to put it.
-    #[error("no folder for the host's key: {SYSTEM_STATE} can't be written and neither XDG_STATE_HOME nor HOME is set; give one with --state-dir")]
+    #[error(
+        "no folder for the host's key: {SYSTEM_STATE} can't be written and neither XDG_STATE_HOME nor HOME is set; give one with --state-dir"
+    )]
     Nowhere,
     /// It can't be made or written.
     #[error("the state folder {} can't be used: {source}; give another one with --state-dir", folder.display())]
@@ -31,7 +33,9 @@ pub enum StateError {
         source: io::Error,
     },
     /// An emulator of this name runs.
-    #[error("an emulator named {name} already runs on this host (process {pid}); its name must be unique")]
+    #[error(
+        "an emulator named {name} already runs on this host (process {pid}); its name must be unique"
+    )]
     NameInUse {
         /// The name.
         name: VmName,
@@ -48,9 +52,12 @@ impl StateFolder {
     /// `given` (`--state-dir`), else `$VE_STATE_DIR`, else the system's folder where that can be
     /// written, else the user's.
     pub fn open(given: Option<&Path>) -> Result<Self, StateError> {
-        let named = given.map(Path::to_owned).or_else(|| env::var_os("VE_STATE_DIR").map(PathBuf::from));
+        let named =
+            given.map(Path::to_owned).or_else(|| env::var_os("VE_STATE_DIR").map(PathBuf::from));
         if let Some(folder) = named {
-            return usable(&folder).map_err(|source| StateError::Unusable { folder: folder.clone(), source }).map(|()| Self(folder));
+            return usable(&folder)
+                .map_err(|source| StateError::Unusable { folder: folder.clone(), source })
+                .map(|()| Self(folder));
         }
         if usable(Path::new(SYSTEM_STATE)).is_ok() {
             return Ok(Self(SYSTEM_STATE.into()));
@@ -58,7 +65,8 @@ impl StateFolder {
         let own = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
         let own = own.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".local/state")));
         let folder = own.ok_or(StateError::Nowhere)?.join("ve-emulator");
-        usable(&folder).map_err(|source| StateError::Unusable { folder: folder.clone(), source })?;
+        usable(&folder)
+            .map_err(|source| StateError::Unusable { folder: folder.clone(), source })?;
         Ok(Self(folder))
     }
 
@@ -72,7 +80,13 @@ impl StateFolder {
     pub fn lock_name(&self, name: &VmName) -> Result<NameLock, StateError> {
         let unusable = |source| StateError::Unusable { folder: self.0.clone(), source };
         let path = self.0.join(format!("{}.lock", name.as_str()));
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
         let mut file = open.map_err(unusable)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -85,7 +99,10 @@ impl StateFolder {
             }
             Err(errno) => return Err(unusable(errno.into())),
         }
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(unusable)?;
         Ok(NameLock { _file: file })
     }
@@ -126,7 +143,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let blocked = folder.path().join("file");
         fs::write(&blocked, b"").expect("written");
-        let error = StateFolder::open(Some(&blocked.join("state"))).expect_err("not a folder").to_string();
+        let error =
+            StateFolder::open(Some(&blocked.join("state"))).expect_err("not a folder").to_string();
         assert!(error.contains("file/state") && error.contains("--state-dir"), "{error}");
     }
 }

@@ -38,7 +38,9 @@ impl Servers {
     pub(crate) fn event(&self, told: Told, licensed: bool) -> LogEvent {
         match told {
             Told::Trying(server) => LogEvent::TryingServer { server: self.at(server) },
-            Told::Licensed(server, grant) => LogEvent::Licensed(Box::new(facts(self.at(server), grant))),
+            Told::Licensed(server, grant) => {
+                LogEvent::Licensed(Box::new(facts(self.at(server), grant)))
+            }
             Told::ConnectionFailed { server, why } => {
                 LogEvent::ConnectFailed { server: self.at(server), reason: why }
             }
@@ -53,13 +55,17 @@ impl Servers {
                 LogEvent::ProtocolVersionInvalid { server: self.at(server) }
             }
             Told::Lost { why, .. } => LogEvent::Lost { reason: LossReason::Unreachable(why) },
-            Told::Revoked { refusal, .. } => LogEvent::Lost { reason: LossReason::Revoked(refusal) },
+            Told::Revoked { refusal, .. } => {
+                LogEvent::Lost { reason: LossReason::Revoked(refusal) }
+            }
             Told::EndsWithin(within_ms) => LogEvent::TerminationWarning { within_ms },
             Told::Restored { wall } => LogEvent::BackToNormal { now: wall },
             Told::ShutdownForLicense(within_ms) => {
                 LogEvent::ShutdownRequested { reason: ShutdownReason::License { within_ms } }
             }
-            Told::ShutdownForOperator => LogEvent::ShutdownRequested { reason: ShutdownReason::Operator },
+            Told::ShutdownForOperator => {
+                LogEvent::ShutdownRequested { reason: ShutdownReason::Operator }
+            }
             Told::GraceEnded => LogEvent::GraceOver,
             Told::StoppedForOperator => LogEvent::StoppedAtOnce,
         }

@@ -128,8 +128,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            let before = text.as_bytes().get(..start).unwrap_or_default();
-            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
             let message = printable(error.message(), MAX_QUOTED);
             ConfigError::Line { path: path.to_path_buf(), line, message }
         })
@@ -222,14 +221,13 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(Config::parse(&text, &path).unwrap(), Config::default());
         // What is commented out there is what holds: a key that is not known would be an error here.
-        let set: String = text
+        let set: Vec<&str> = text
             .lines()
             .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
             .filter(|line| line.starts_with('[') || line.contains(" = "))
-            .map(|line| format!("{line}\n"))
             .collect();
         let with_platform =
             Config { host: Host { platform: Some(Platform::Kvm) }, ..Config::default() };
-        assert_eq!(Config::parse(&set, &path).unwrap(), with_platform);
+        assert_eq!(Config::parse(&set.join("\n"), &path).unwrap(), with_platform);
     }
 }

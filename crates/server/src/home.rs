@@ -166,8 +166,9 @@ impl Home {
 }
 
 fn make_folder(path: &Path, mode: u32) -> Result<(), HomeError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
-    made.and_then(|()| Ok(access(path, Access::WRITE_OK | Access::EXEC_OK)?))
+    let result = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    result
+        .and_then(|()| Ok(access(path, Access::WRITE_OK | Access::EXEC_OK)?))
         .map_err(|source| not_writable(path, source))
 }
 

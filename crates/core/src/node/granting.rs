@@ -97,6 +97,7 @@ impl Node {
 
     /// Tells a client what its session allows now.
     pub(super) fn grant(&mut self, now: Now, asker: Asker, number: SessionNumber) {
+        self.charge(now, number);
         let Some(Session { record, .. }) = self.sessions.find(number) else { return };
         let answer = match self.licenses.get(&record.license_id) {
             Some(Installed { license, .. }) => {
@@ -134,7 +135,7 @@ impl Node {
                 license_version: license.version,
                 time: self.time_mark.mark(now),
                 ledger_position: self.appends.durable_position(),
-                hours_used_ms: self.used_ms(now, license),
+                hours_used_ms: self.charged_ms(license),
             },
         }
     }

@@ -76,7 +76,20 @@ impl Node {
             .map(|licensed| licensed.saturating_sub(self.used_ms(now, license)))
     }
 
-    /// Run time on a license version's meter, in milliseconds.
+    /// Charges a license's meter for a session that has just given proof of life.
+    pub(super) fn charge(&mut self, now: Now, number: SessionNumber) {
+        if let Some(meter) = self.meter_of(now, number) {
+            meter.advance(now.elapsed);
+        }
+    }
+
+    /// The run time that a license version was charged, in milliseconds: a mark, which never goes
+    /// back.
+    pub(super) fn charged_ms(&self, license: &License) -> u64 {
+        self.meters.get(&(license.id.clone(), license.version)).map_or(0, Meter::charged_ms)
+    }
+
+    /// Run time on a license version's meter, in milliseconds, as it stands now.
     pub fn used_ms(&self, now: Now, license: &License) -> u64 {
         let meter = self.meters.get(&(license.id.clone(), license.version));
         meter.map_or(0, |meter| meter.used_ms(now.elapsed))

@@ -33,17 +33,21 @@ async fn a_command_dies_with_its_runner() {
 #[tokio::test]
 async fn a_guest_does_not_die_with_the_thread_that_asked_for_it() {
     let runtime = Handle::current();
-    let asking = tokio::task::spawn_blocking(move || {
-        std::thread::spawn(move || {
-            let vm = vm_file(
-                "architecture = \"other\"\ncpus = 1\nmemory_mb = 1",
-                "kind = \"command\"\ncommand = [\"sh\", \"-c\", 'read line; echo \"guest: $line\"']",
-            );
-            runtime.block_on(start(&vm))
+    // A thread of its own that ends when the guest has begun, and not before.
+    let asking = move || {
+        let vm = vm_file(
+            "architecture = \"other\"\ncpus = 1\nmemory_mb = 1",
+            "kind = \"command\"\ncommand = [\"sh\", \"-c\", 'echo ready; read line; echo \"guest: $line\"']",
+        );
+        runtime.block_on(async {
+            let mut running = start(&vm).await;
+            running.screen.shows("ready").await;
+            running
         })
-        .join()
-    });
-    let mut running = asking.await.expect("a task").expect("a thread");
+    };
+    let thread = std::thread::spawn(asking);
+    let joined = tokio::task::spawn_blocking(|| thread.join()).await.expect("a task");
+    let mut running = joined.expect("a thread");
     running.keyboard.write_all(b"alive\n").await.expect("written");
     running.screen.shows("guest: alive").await;
 }

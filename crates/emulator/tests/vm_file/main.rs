@@ -1,6 +1,7 @@
 //! The VM's file: what it may say, and how it complains. Everything goes through the public parser.
 
 mod complaints;
+mod page;
 mod servers;
 
 use std::{collections::HashMap, fs, path::Path};

@@ -23,6 +23,7 @@ use super::{
     exit::{self, failure},
     inventory::{self, Inventory},
     program::{self, Arguments, HomeOption, print, warn},
+    table,
 };
 use crate::{
     config::Config,
@@ -187,7 +188,9 @@ fn agree(named: Option<Platform>, config: &Config, home: &Home) -> Result<(), Fa
 
 /// Tells what is missing in the machine's identity.
 fn advise(machine: &Machine) {
-    ve_host::advice(machine).iter().for_each(|sentence| warn(sentence));
+    for sentence in ve_host::advice(machine) {
+        warn(&sentence);
+    }
     if let Some(container) = ve_host::container(&machine::sources()) {
         warn(&format!(
             "This is a container ({}): a new one may have another identity, which a license then \
@@ -261,5 +264,5 @@ fn summary(path: &Path, c2v: &C2v) -> String {
             used.unwrap_or_default()
         )
     }));
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    table::text(&lines)
 }

@@ -33,6 +33,7 @@ pub const REFUSED: u8 = 77;
 pub const CONFIG: u8 = 78;
 
 /// A failure with an exit code; `message` says what happened, why, and what to do next.
+#[allow(clippy::needless_pass_by_value, reason = "an error ends here")]
 pub fn failure(exit_code: u8, message: impl ToString) -> Failure {
     Failure { exit_code, reason: None, message: message.to_string() }
 }

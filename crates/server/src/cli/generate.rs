@@ -1,9 +1,12 @@
 //! Man pages and shell completions, printed by the programs themselves: `--generate-man`, and
 //! `--generate-completion SHELL`. Both are for whoever packages them, so no help text names them.
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+};
 
-use clap::Command;
+use clap::{Arg, Command};
 use clap_complete::{Shell, aot::generate};
 use clap_mangen::Man;
 
@@ -20,21 +23,40 @@ pub fn answer(command: Command, arguments: &[OsString]) -> Option<Result<(), Fai
     Some(text.and_then(|text| print(&text)))
 }
 
-/// The program's man page, its subcommands' options included.
-fn man_page(command: Command) -> Result<String, Failure> {
+/// The program's man page; its subcommands are sections of it.
+fn man_page(mut command: Command) -> Result<String, Failure> {
+    // Tells every subcommand its full name and the options that all have.
+    command.build();
     let mut page = Vec::new();
-    let subcommands: Vec<Command> = command.get_subcommands().cloned().collect();
-    let name = command.get_name().to_string();
-    Man::new(command).render(&mut page)?;
-    for subcommand in subcommands {
-        let title = format!("{name} {}", subcommand.get_name()).to_uppercase();
-        page.extend(format!(".SH \"{title}\"\n").into_bytes());
-        let man = Man::new(subcommand);
-        man.render_synopsis_section(&mut page)?;
-        man.render_description_section(&mut page)?;
-        man.render_options_section(&mut page)?;
+    let man = Man::new(command.clone());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    subcommands(&command, &mut page)?;
+    if let Some(exit_codes) = command.get_after_help() {
+        let codes = exit_codes.to_string();
+        let codes = codes.trim_start_matches("Exit codes: ");
+        writeln!(page, ".SH \"EXIT STATUS\"\n{codes}")?;
     }
     String::from_utf8(page).map_err(|error| exit::failure(exit::INTERNAL, error))
+}
+
+fn subcommands(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+    for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let title = subcommand.get_bin_name().unwrap_or_else(|| subcommand.get_name());
+        let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
+        writeln!(page, ".SH \"{}\"\n{about}.", title.to_uppercase())?;
+        let own = |arg: &Arg| !arg.is_global_set() && arg.get_id() != "help" && !arg.is_hide_set();
+        for arg in subcommand.get_arguments().filter(|arg| own(arg)) {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let name = arg.to_string().replace('-', "\\-");
+            writeln!(page, ".TP\n\\fB{name}\\fR\n{help}")?;
+        }
+        subcommands(subcommand, page)?;
+    }
+    Ok(())
 }
 
 fn completions(mut command: Command, shell: Option<&OsString>) -> Result<String, Failure> {

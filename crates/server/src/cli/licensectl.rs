@@ -98,7 +98,7 @@ fn control(cli: Cli, arguments: &Arguments) -> Result<(), Failure> {
             show(&Licenses { licenses: reports }, cli.json, |report| licenses(&report.licenses))
         }
         Command::Licenses { act: Some(OnLicenses::Remove { id }) } => {
-            show(&remove(&home, id)?, cli.json, done)
+            show(&remove(&home, &id)?, cli.json, done)
         }
         Command::Sessions { act: None } => {
             show(&client::ask(&home, &Request::Sessions)?, cli.json, sessions)
@@ -120,18 +120,18 @@ fn show<T: serde::Serialize>(
     if json {
         return print_json(report);
     }
-    print(&lines(report).iter().map(|line| format!("{line}\n")).collect::<String>())
+    print(&table::text(&lines(report)))
 }
 
 /// Removes a license, through the server that runs, else in the home that no one uses.
-fn remove(home: &Home, id: LicenseId) -> Result<Done, Failure> {
+fn remove(home: &Home, id: &LicenseId) -> Result<Done, Failure> {
     match client::ask(home, &Request::Remove { id: id.clone() }) {
         Err(AskError::NotRunning(_)) => {}
         answered => return Ok(answered?),
     }
     home.create()?;
     let _lock = home.lock()?;
-    install::remove(home, &id)?;
+    install::remove(home, id)?;
     Ok(Done { message: format!("License {id} is removed; its hours and versions stay known.") })
 }
 

@@ -110,7 +110,7 @@ fn follow(path: &Path, count: usize, json: bool) -> io::Result<()> {
         }
     }
     loop {
-        out.flush()?;
+        io::stdout().flush()?;
         events.next()?;
         current = catch_up(path, current, &mut out)?;
     }
@@ -207,9 +207,5 @@ impl Out {
             return writeln!(io::stdout(), "{}", json!({ "line": text(&line) }));
         }
         io::stdout().write_all(&line)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stdout().flush()
     }
 }

@@ -16,8 +16,13 @@ use crate::{control::protocol::Failure, home::Home};
 /// The option that every command has.
 #[derive(Debug, Args)]
 pub struct HomeOption {
-    /// The server's home folder; default: $VE_HOME, else /opt/license-server
-    #[arg(long, value_name = "DIR", global = true)]
+    /// The server's home folder
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        help = "The server's home folder; default: $VE_HOME, else /opt/license-server"
+    )]
     home: Option<PathBuf>,
 }
 

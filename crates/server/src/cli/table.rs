@@ -18,3 +18,8 @@ pub(super) fn lines<const N: usize>(
     };
     all.iter().map(line).collect()
 }
+
+/// Lines as text.
+pub(super) fn text(lines: &[String]) -> String {
+    lines.join("\n") + "\n"
+}

@@ -140,12 +140,7 @@ fn describe(installation: &Installation, dry_run: bool) -> String {
             None => format!("License {id} version {to_version} is new here."),
         });
         lines.push(String::new());
-        let absent = || "-".to_string();
-        let rows = installation.changes.iter().map(|change| {
-            let before = change.before.clone().unwrap_or_else(absent);
-            [change.field.clone(), before, change.after.clone().unwrap_or_else(absent)]
-        });
-        lines.extend(table::lines(["Field", "Before", "After"], rows));
+        lines.extend(changes(installation));
         lines.push(String::new());
     }
     lines.extend(sessions(installation));
@@ -155,7 +150,23 @@ fn describe(installation: &Installation, dry_run: bool) -> String {
     } else if installation.installed {
         lines.push("Installed.".into());
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    table::text(&lines)
+}
+
+/// The difference, as a table; a license that is new here has no past to compare with.
+fn changes(installation: &Installation) -> Vec<String> {
+    let value = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_string());
+    let changes = installation.changes.iter();
+    if installation.from_version.is_none() {
+        return table::lines(
+            ["Field", "Value"],
+            changes.map(|change| [change.field.clone(), value(&change.after)]),
+        );
+    }
+    table::lines(
+        ["Field", "Before", "After"],
+        changes.map(|change| [change.field.clone(), value(&change.before), value(&change.after)]),
+    )
 }
 
 /// What becomes of the sessions.

@@ -56,6 +56,7 @@ impl Owner {
     }
 
     /// The error for a command of [`Self::this_program`] that could not be started.
+    #[allow(clippy::needless_pass_by_value, reason = "an error ends here")]
     pub fn failed(self, why: impl ToString) -> ActAsOwnerError {
         ActAsOwnerError { user: user_name(self.user_id), why: why.to_string() }
     }

@@ -102,3 +102,35 @@ fn a_disk_that_is_full_at_the_start_does_not_stop_the_start() {
     let expected = ["WARN MAIN 1 line was lost.", "INFO Server after", TERMINATED];
     assert_eq!(lines(&settings.file), expected);
 }
+
+/// Where a cut line can't be taken back (here: a file that may only grow), the next one still
+/// begins on a line of its own.
+#[test]
+fn a_line_that_is_cut_off_does_not_swallow_the_next() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let filler = disk.path().join("filler");
+    fs::write(&filler, vec![0; 32 * 1024]).expect("room for the filler");
+    let settings = settings(disk.path());
+    let log = open(&settings);
+    let only_grows = Command::new("chattr").arg("+a").arg(&settings.file).output();
+    if !only_grows.as_ref().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: files that may only grow are not to be had here: {only_grows:?}");
+        return;
+    }
+    for number in 0..1_000 {
+        log.write(entry(format!("{number} {}", "x".repeat(100))));
+    }
+    assert!(!log.flush(LONG), "not everything is on disk");
+    let lost = log.losses().unwritten;
+    fs::remove_file(&filler).expect("room again");
+    log.write(entry("after"));
+    assert!(log.close(LONG));
+    let text = fs::read_to_string(&settings.file).expect("the log");
+    let lines: Vec<&str> = text.lines().collect();
+    let whole = lines.iter().filter(|line| line.ends_with(&"x".repeat(100))).count();
+    assert_eq!(whole as u64 + lost, 1_000);
+    assert_eq!(lines.len(), whole + 1 + 3, "one line is cut off, and three follow");
+    let told = format!("WARN MAIN {lost} lines were lost.");
+    let expected = [told.as_str(), "INFO Server after", TERMINATED];
+    assert_eq!(lines[whole + 1..].iter().map(|line| &line[20..]).collect::<Vec<_>>(), expected);
+}

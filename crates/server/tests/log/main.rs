@@ -5,6 +5,7 @@ mod disk;
 mod echo;
 mod files;
 mod journal;
+mod journald;
 mod samples;
 
 use std::{fs, path::Path, time::Duration};

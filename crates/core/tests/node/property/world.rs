@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ve_core::{
+    grant::Grant,
     id::{LinkId, SessionId},
     license::Lease,
     node::{
@@ -237,6 +238,11 @@ impl World {
             }
             _ => vec![],
         };
+        for license in &licenses {
+            let license = license.clone().build();
+            let key = (license.id.to_string(), license.version);
+            self.installed_at.entry(key).or_insert(self.server.now().elapsed);
+        }
         self.server.install(licenses);
         self.listen();
     }
@@ -277,6 +283,9 @@ impl World {
 
     fn hear(&mut self, request: RequestId) {
         let answer = self.server.answer(request).unwrap();
+        if let Answer::Granted(grant) = &answer {
+            self.check_hours(grant);
+        }
         match (self.asked[&request], &answer) {
             (Asked::Login(link, emulator), Answer::Granted(grant)) => {
                 self.assert_durable(grant.session);
@@ -304,7 +313,6 @@ impl World {
         self.check_seats();
         self.check_ledger();
         self.check_clients();
-        self.check_hours();
     }
 
     /// Sessions that run or may come back never outnumber the seats of their section, and no
@@ -369,16 +377,14 @@ impl World {
         }
     }
 
-    /// Hours never go down, and never outrun the clock.
-    fn check_hours(&mut self) {
-        let now = self.server.now();
-        for view in self.server.node.licenses(now) {
-            let key = (view.license.id.to_string(), view.license.version);
-            let before = self.used_ms.insert(key.clone(), view.used_ms).unwrap_or(0);
-            assert!(view.used_ms >= before, "hours of {key:?} went down");
-            let since = *self.installed_at.entry(key).or_insert(now.elapsed);
-            assert!(view.used_ms <= now.elapsed.since_ms(since), "charged more than has passed");
-        }
+    /// The hours that clients are told of never go down, and never outrun the clock.
+    fn check_hours(&mut self, grant: &Grant) {
+        let used_ms = grant.marks.hours_used_ms;
+        let key = (grant.license_id.to_string(), grant.marks.license_version);
+        let since = self.installed_at[&key];
+        assert!(used_ms <= self.server.now().elapsed.since_ms(since), "more than has passed");
+        let before = self.used_ms.insert(key, used_ms).unwrap_or(0);
+        assert!(used_ms >= before, "hours went down");
     }
 
     /// Everything works again: then every question is answered and every end comes to its end.
