@@ -49,6 +49,7 @@ release: rust ## Build everything as it is installed (optimized)
 ##@ Check
 
 test: system-packages rust ## Run every test; installs the system packages that they use
+	scripts/make-test-guest.sh
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
 

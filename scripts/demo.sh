@@ -14,7 +14,13 @@ step() { printf '\n\033[1m== %s\033[0m\n' "$*" | plain; }
 say() { printf '   %s\n' "$*"; }
 # Colour only for a terminal that wants it.
 plain() { if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then cat; else sed 's/\x1b\[[0-9;]*m//g'; fi; }
-show() { printf '   $ %s\n' "$*"; "$@" 2>&1 | sed 's/^/   | /'; }
+quote() { sed -e 's/^/   | /' -e '$a\'; }
+show() {
+    local program=$1
+    shift
+    printf '   $ %s\n' "$program $*"
+    "$bin/$program" "$@" 2>&1 | quote
+}
 
 clean_up() {
     status=$?
@@ -79,12 +85,12 @@ start() {
 cd "$work"
 
 step "1. The vendor makes a key"
-show "$bin/license_issuer" keygen --out vendor
+show license_issuer keygen --out vendor
 
 step "2. The server's machine makes its fingerprint file (C2V)"
 mkdir home
 cp vendor/vendor.pub home/vendor.pub
-show "$bin/c2v" --home home --filename server.c2v
+show c2v --home home --filename server.c2v
 
 step "3. The vendor signs a license (V2C) for it: two instances, a grace period of 12 seconds"
 cat > license.toml <<'TOML'
@@ -105,12 +111,12 @@ max_cpu = 4
 max_memory_mb = 1024
 instances = 2
 TOML
-sed 's/^/   | /' license.toml
-show "$bin/license_issuer" issue --key vendor/vendor.key --c2v server.c2v --license license.toml --out server.v2c
+quote < license.toml
+show license_issuer issue --key vendor/vendor.key --c2v server.c2v --license license.toml --out server.v2c
 
 step "4. The administrator looks at the license and installs it"
-show "$bin/v2c" --home home --filename server.v2c --dry-run
-show "$bin/v2c" --home home --filename server.v2c
+show v2c --home home --filename server.v2c --dry-run
+show v2c --home home --filename server.v2c
 
 step "5. The license server starts"
 "$bin/licensed" --home home --listen 127.0.0.1:0 > licensed.out 2>&1 &
@@ -118,7 +124,7 @@ server=$!
 children+=("$server")
 await home/log/license.log "ready to serve"
 port=$(sed -n 's/.*Listening on .*:\([0-9]*\)\.$/\1/p' home/log/license.log)
-sed 's/^/   | /' home/log/license.log
+quote < home/log/license.log
 
 step "6. Two real emulators start under it and boot to their firmware prompt"
 vm_file ss5 sun-4m Charon-SSP/4M
@@ -127,26 +133,26 @@ start ss5;   ss5=$started
 start ultra; ultra=$started
 await ss5.out "0 >"
 say "ss5 (sun4m):"
-tail -n 4 ss5.out | tr -d '\r' | sed 's/^/   | /'
+tail -n 4 ss5.out | tr -d '\r' | quote
 await ultra.out "0 >"
 say "ultra (sun4u):"
-tail -n 4 ultra.out | tr -d '\r' | sed 's/^/   | /'
+tail -n 4 ultra.out | tr -d '\r' | quote
 say "What ss5's log says of its license:"
-sed 's/^/   | /' log-ss5/ss5.log
+quote < log-ss5/ss5.log
 
 step "7. A third one is refused: the license allows two"
 vm_file third sun-4m Charon-SSP/4M
-show "$bin/ve-emulator" check third.toml --state-dir state || true
+show ve-emulator check third.toml --state-dir state || true
 status=0
 "$bin/ve-emulator" run third.toml --state-dir state > third.out 2>&1 < /dev/null || status=$?
-sed 's/^/   | /' log-third/third.log
+quote < log-third/third.log
 say "exit code $status (77: refused)"
 grep -qF "instance-limit" log-third/third.log
 
 step "8. What the administrator sees"
-show "$bin/license_viewer" --home home
-show "$bin/licensectl" --home home sessions
-show "$bin/licensectl" --home home denials
+show license_viewer --home home
+show licensectl --home home sessions
+show licensectl --home home denials
 
 step "9. One is stopped, and the third gets its seat"
 # The firmware knows no power button, so the first request is not heard; the second ends it at once.
@@ -157,8 +163,8 @@ wait "$ultra" || true
 start third; third=$started
 await third.out "0 >"
 say "third runs:"
-tail -n 3 log-third/third.log | sed 's/^/   | /'
-show "$bin/licensectl" --home home sessions
+tail -n 3 log-third/third.log | quote
+show licensectl --home home sessions
 
 step "10. The server is killed: the emulators warn, ask their guests to shut down, and end with the grace period"
 kill -KILL "$server"
@@ -166,11 +172,11 @@ wait "$server" 2>/dev/null || true
 status=0
 wait "$ss5" || status=$?
 say "ss5's log since the loss (exit code $status: the runner ended it because of the license):"
-sed -n '/Failed to connect/,$p' log-ss5/ss5.log | sed 's/^/   | /'
+sed -n '/Failed to connect/,$p' log-ss5/ss5.log | quote
 wait "$third" || true
 children=()
 grep -qF "will be terminated within" log-ss5/ss5.log
 grep -qF "asked to shut down" log-ss5/ss5.log
 
 step "Done. What the server's log said until it was killed:"
-sed 's/^/   | /' home/log/license.log
+quote < home/log/license.log

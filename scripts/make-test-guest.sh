@@ -30,15 +30,31 @@ for tool in apt-get apt-cache dpkg-deb gzip; do
 done
 
 # The meta package names the newest kernel of this release.
-kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image-/ { print $2; exit }')
-[ -n "$kernel" ] || fail "apt knows no linux-image-cloud-amd64; run: apt-get update"
+newest_kernel() {
+    apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image-/ { print $2; exit }'
+}
+
+# A fresh machine has no package lists, and old lists name packages that are gone.
+refresh_lists() {
+    if [ "$(id -u)" = 0 ]; then apt-get update -qq; else sudo -n apt-get update -qq; fi
+}
+
+kernel=$(newest_kernel)
+if [ -z "$kernel" ]; then
+    refresh_lists || fail "apt has no package lists; run: apt-get update"
+    kernel=$(newest_kernel)
+fi
+[ -n "$kernel" ] || fail "apt knows no linux-image-cloud-amd64"
 
 work=$(mktemp -d "$folder/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # apt drops its privileges for a download when it can; it says so when the folder forbids it.
-(cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$kernel" busybox-static) ||
-    fail "the packages $kernel and busybox-static can't be downloaded; run: apt-get update"
+download() { (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$1" busybox-static); }
+if ! download "$kernel"; then
+    refresh_lists && kernel=$(newest_kernel) && download "$kernel" ||
+        fail "the packages $kernel and busybox-static can't be downloaded; run: apt-get update"
+fi
 for package in "$work"/*.deb; do
     dpkg-deb -x "$package" "$work/packages"
 done
