@@ -87,8 +87,8 @@ impl From<&InstallError> for Failure {
     }
 }
 
-/// A license that may be installed, and what that would change.
-#[derive(Debug)]
+/// A license that may be installed, and what that would change. It holds the file's text, passphrases
+/// included, so it has no `Debug`.
 pub struct Plan {
     v2c: V2c,
     step: Step,
@@ -159,7 +159,7 @@ impl Plan {
                 Step::Nothing => Some(self.license().version),
             },
             to_version: self.license().version,
-            installed,
+            installed: installed && !self.is_installed_already(),
             changes: self.changes.iter().map(protocol_change).collect(),
             status: match &self.standing {
                 Ok(()) => "valid".to_string(),

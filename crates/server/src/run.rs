@@ -204,6 +204,8 @@ async fn serve(
     service.take_machine(machine).await.map_err(failed)?;
     service.load_licenses(true).await.map_err(failed)?;
     service.node.input(Input::Ready).await.map_err(failed)?;
+    // What the node says of the licenses stands in the log before the server is ready.
+    service.node.look(|_, _| ()).await.map_err(failed)?;
     let tls = tls::server_config(Identity::from_pkcs8(&key.pkcs8_der())?)?;
     let shared = Shared {
         tls: TlsAcceptor::from(Arc::new(tls)),

@@ -4,7 +4,7 @@ use std::{
     env,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 /// Another user, for tests that root runs: `nobody` on every system.
@@ -39,6 +39,16 @@ pub fn command_as_nobody(name: &str) -> Option<Command> {
     command.args(["--clear-groups", "--"]).arg(program);
     clean(&mut command);
     Some(command)
+}
+
+/// Runs a command that must succeed; what it prints.
+#[track_caller]
+pub fn output_of(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("a program that can be run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (printed, complaints) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{printed}{complaints}", output.status);
+    printed
 }
 
 /// Whether every user may run a program: all folders on its way are open.

@@ -1,11 +1,12 @@
 //! A vendor: its key, and the licenses that it signs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
+use data_encoding::BASE64URL_NOPAD;
 use ve_core::{
     fingerprint::{Component, Fingerprint, Platform},
     id::{Digest, ServerKey},
@@ -49,6 +50,21 @@ impl Vendor {
         fs::copy(&self.public, home.join("vendor.pub")).expect("the vendor's public key");
     }
 
+    /// A document that no tool of ours would write: one piece of the payload's text is another, and
+    /// the signature holds.
+    pub fn forge(&self, document: &str, from: &str, to: &str) -> String {
+        let mut parts = document.split('.');
+        let (header, payload) = (parts.next(), parts.next());
+        let payload = payload.expect("a document has a payload");
+        let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).expect("a payload in base64url");
+        let payload = String::from_utf8(payload).expect("a payload of text");
+        assert!(payload.contains(from), "{from} is not in {payload}");
+        let payload = BASE64URL_NOPAD.encode(payload.replacen(from, to, 1).as_bytes());
+        let message = format!("{}.{payload}", header.expect("a document has a header"));
+        let signature = BASE64URL_NOPAD.encode(&self.key.sign(message.as_bytes()));
+        format!("{message}.{signature}")
+    }
+
     /// Begins a license for the server that the fingerprint file `c2v` describes.
     pub fn license_for(&self, c2v: &Path) -> LicenseBuilder<'_> {
         let text = fs::read_to_string(c2v).expect("a fingerprint file");
@@ -72,7 +88,7 @@ impl Vendor {
             grace_ms: 2 * HOUR_MS,
             check_interval_ms: HOUR_MS,
             lease: Lease::For(120_000),
-            tolerance: std::collections::BTreeSet::new(),
+            tolerance: BTreeSet::new(),
             fingerprint: license_fingerprint(&binding, &server_key),
             binding,
             server_key,

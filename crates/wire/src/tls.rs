@@ -38,6 +38,9 @@ pub enum IdentityError {
 const ED25519_SPKI_PREFIX: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
+/// The name in every certificate. Nobody looks at it: only the key counts.
+const NAME: &str = "ve-license";
+
 /// A certificate and its key.
 #[derive(Debug)]
 pub struct Identity {
@@ -95,7 +98,7 @@ pub fn client_config(identity: Identity) -> Result<ClientConfig, IdentityError> 
 
 /// The name that TLS wants to be told and nobody looks at.
 pub fn server_name() -> ServerName<'static> {
-    ServerName::try_from("ve-license").expect("a valid name")
+    ServerName::try_from(NAME).expect("a valid name")
 }
 
 /// The Ed25519 key in a server's certificate; `None` for any other kind of key.

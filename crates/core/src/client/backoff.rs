@@ -1,11 +1,12 @@
 //! Retries: spread, so that a thousand clients don't knock at the same moment, and ever slower.
 
-use crate::time::SECOND_MS;
+use crate::time::{MINUTE_MS, SECOND_MS};
 
 /// The first pause, in milliseconds.
 const FIRST_MS: u64 = SECOND_MS;
+
 /// The longest pause, in milliseconds.
-const LONGEST_MS: u64 = 60 * SECOND_MS;
+pub(super) const LONGEST_MS: u64 = MINUTE_MS;
 
 /// The pauses between attempts.
 #[derive(Debug, Clone)]
@@ -23,10 +24,10 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// How long to wait before the next attempt, in milliseconds: doubled from one second to a
-    /// minute, and then between half and all of that.
-    pub(super) fn next_pause_ms(&mut self) -> u64 {
-        let full_ms = FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(LONGEST_MS);
+    /// How long to wait before the next attempt, in milliseconds: doubled from one second up to
+    /// `longest_ms`, and then between half and all of that.
+    pub(super) fn next_pause_ms(&mut self, longest_ms: u64) -> u64 {
+        let full_ms = FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(longest_ms);
         self.failures = self.failures.saturating_add(1);
         full_ms / 2 + self.next_random() % (full_ms / 2 + 1)
     }
@@ -47,13 +48,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_minute_and_are_spread() {
-        let mut backoff = Backoff::new(7);
-        for full_ms in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
-            let pause_ms = backoff.next_pause_ms();
-            assert!((full_ms / 2..=full_ms).contains(&pause_ms), "{pause_ms} of {full_ms}");
+    fn pauses_grow_to_the_longest_and_are_spread() {
+        for (longest_ms, full) in [
+            (LONGEST_MS, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]),
+            (2_500, [1_000, 2_000, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500]),
+        ] {
+            let mut backoff = Backoff::new(7);
+            for full_ms in full {
+                let pause_ms = backoff.next_pause_ms(longest_ms);
+                assert!((full_ms / 2..=full_ms).contains(&pause_ms), "{pause_ms} of {full_ms}");
+            }
+            backoff.reset();
+            assert!(backoff.next_pause_ms(longest_ms) <= 1_000);
         }
-        backoff.reset();
-        assert!(backoff.next_pause_ms() <= 1_000);
+    }
+
+    #[test]
+    fn two_seeds_knock_at_different_moments() {
+        let pauses = |seed| {
+            let mut backoff = Backoff::new(seed);
+            [(); 4].map(|()| backoff.next_pause_ms(LONGEST_MS))
+        };
+        assert_eq!(pauses(1), pauses(1));
+        assert_ne!(pauses(1), pauses(2));
     }
 }

@@ -1,13 +1,18 @@
 //! The grace period: when it warns, when it asks for a clean shutdown, when it is over.
 
+use super::backoff;
 use crate::time::{Elapsed, HOUR_MS, MINUTE_MS};
 
 /// How long before the end it warns again, in milliseconds.
 const WARNINGS_MS: [u64; 5] = [HOUR_MS, 30 * MINUTE_MS, 10 * MINUTE_MS, 5 * MINUTE_MS, MINUTE_MS];
 
+/// The shortest of the longest pauses between attempts, in milliseconds.
+const SHORTEST_PAUSE_MS: u64 = 100;
+
 /// A grace period that has begun.
 #[derive(Debug, Clone)]
 pub(super) struct Grace {
+    length_ms: u64,
     ends: Elapsed,
     shutdown_at: Elapsed,
     /// Before which moment the last warning was given.
@@ -15,7 +20,7 @@ pub(super) struct Grace {
     shutdown_asked: bool,
 }
 
-/// What is due in a grace period.
+/// What is due in a grace period. Times left are for the eye: see [`Grace::left_ms`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     /// Say how much is left, in milliseconds.
@@ -27,16 +32,34 @@ pub(super) enum Due {
 }
 
 impl Grace {
-    /// A grace period of `grace_ms` that begins at `since`. The clean shutdown is asked for
+    /// A grace period of `length_ms` that begins at `since`. The clean shutdown is asked for
     /// `lead_ms` before the end, but never in its first half.
-    pub(super) fn new(since: Elapsed, grace_ms: u64, lead_ms: u64) -> Self {
-        let ends = since.plus_ms(grace_ms);
-        let shutdown_at = since.plus_ms(grace_ms - lead_ms.min(grace_ms / 2));
-        Self { ends, shutdown_at, warned_before: since, shutdown_asked: false }
+    pub(super) fn new(since: Elapsed, length_ms: u64, lead_ms: u64) -> Self {
+        Self {
+            length_ms,
+            ends: since.plus_ms(length_ms),
+            shutdown_at: since.plus_ms(length_ms - lead_ms.min(length_ms / 2)),
+            warned_before: since,
+            shutdown_asked: false,
+        }
     }
 
+    /// The milliseconds that are left, rounded up to a minute when there are more than one, but
+    /// never more than the whole: a loss that is noticed by an attempt which took three seconds
+    /// still reads `2 hours`.
     pub(super) fn left_ms(&self, now: Elapsed) -> u64 {
-        self.ends.since_ms(now)
+        let left_ms = self.ends.since_ms(now);
+        if left_ms <= MINUTE_MS {
+            left_ms
+        } else {
+            left_ms.div_ceil(MINUTE_MS).saturating_mul(MINUTE_MS).min(self.length_ms)
+        }
+    }
+
+    /// The longest pause between two attempts, in milliseconds: there shall be some, however short
+    /// the grace period is.
+    pub(super) fn longest_pause_ms(&self) -> u64 {
+        (self.length_ms / 10).clamp(SHORTEST_PAUSE_MS, backoff::LONGEST_MS)
     }
 
     /// When something is due next.
@@ -52,13 +75,12 @@ impl Grace {
         moments.filter(|&moment| moment > self.warned_before)
     }
 
-    /// What is due at `now`, once each; ask until there is nothing. Of several warnings that were
-    /// slept through only the last is worth giving.
+    /// What is due at `now`, once each; ask until there is nothing, or the end. Of several warnings
+    /// that were slept through only the last is worth giving. The end never comes before the request
+    /// to shut down, not even when both were slept through.
     pub(super) fn due(&mut self, now: Elapsed) -> Option<Due> {
-        if now >= self.ends {
-            return Some(Due::End);
-        }
-        if self.warnings().any(|moment| moment <= now) {
+        let over = now >= self.ends;
+        if !over && self.warnings().any(|moment| moment <= now) {
             self.warned_before = now;
             return Some(Due::Warning(self.left_ms(now)));
         }
@@ -66,7 +88,7 @@ impl Grace {
             self.shutdown_asked = true;
             return Some(Due::Shutdown(self.left_ms(now)));
         }
-        None
+        over.then_some(Due::End)
     }
 }
 
@@ -77,8 +99,8 @@ mod tests {
     use super::*;
 
     /// Everything that is due from the beginning to the end, with its moment in milliseconds.
-    fn course(grace_ms: u64, lead_ms: u64) -> Vec<(u64, Due)> {
-        let mut grace = Grace::new(Elapsed(0), grace_ms, lead_ms);
+    fn course(length_ms: u64, lead_ms: u64) -> Vec<(u64, Due)> {
+        let mut grace = Grace::new(Elapsed(0), length_ms, lead_ms);
         let mut course = vec![];
         loop {
             let now = grace.deadline();
@@ -113,5 +135,35 @@ mod tests {
             vec![(10_000, Due::Shutdown(10_000)), (20_000, Due::End)]
         );
         assert_eq!(course(20_000, 4_000), vec![(16_000, Due::Shutdown(4_000)), (20_000, Due::End)]);
+        assert_eq!(course(1, 4_000), vec![(1, Due::Shutdown(0)), (1, Due::End)]);
+    }
+
+    #[test]
+    fn who_sleeps_through_it_gets_one_warning_and_the_request_before_the_end() {
+        let mut grace = Grace::new(Elapsed(0), 2 * HOUR_MS, 10 * MINUTE_MS);
+        let late = Elapsed(2 * HOUR_MS - 7 * MINUTE_MS - 1);
+        let asked_late = [(); 3].map(|()| grace.due(late));
+        let minutes = |m: u64| m * MINUTE_MS;
+        assert_eq!(
+            asked_late,
+            [Some(Due::Warning(minutes(8))), Some(Due::Shutdown(minutes(8))), None]
+        );
+        let mut grace = Grace::new(Elapsed(0), 2 * HOUR_MS, 10 * MINUTE_MS);
+        let too_late = [(); 2].map(|()| grace.due(Elapsed(3 * HOUR_MS)));
+        assert_eq!(too_late, [Some(Due::Shutdown(0)), Some(Due::End)]);
+    }
+
+    #[test]
+    fn what_is_left_reads_well() {
+        for (length_ms, at_ms, left_ms) in [
+            (2 * HOUR_MS, 4_900, 2 * HOUR_MS),
+            (2 * HOUR_MS, HOUR_MS + 20, HOUR_MS),
+            (90_000, 3, 90_000),
+            (20_000, 5_000, 15_000),
+            (20_000, 25_000, 0),
+        ] {
+            let grace = Grace::new(Elapsed(0), length_ms, MINUTE_MS);
+            assert_eq!(grace.left_ms(Elapsed(at_ms)), left_ms);
+        }
     }
 }

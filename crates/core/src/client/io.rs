@@ -2,12 +2,7 @@
 
 use alloc::string::String;
 
-use crate::{
-    grant::Grant,
-    id::SessionId,
-    reason::Refusal,
-    time::Utc,
-};
+use crate::{grant::Grant, id::SessionId, reason::Refusal, time::Utc};
 
 /// Names one of the configured servers: 0 is the primary, 1 the backup.
 pub type ServerIndex = usize;
@@ -60,8 +55,11 @@ pub enum Input {
         /// Why.
         refusal: Refusal,
     },
-    /// The server has confirmed the logout, or can't any more.
-    LoggedOut,
+    /// The server has confirmed the logout.
+    LoggedOut {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
+    },
     /// The guest has ended by itself or as it was asked.
     GuestEnded,
     /// The guest did not start.
@@ -81,7 +79,12 @@ pub enum ConnectError {
     ProtocolVersion(String),
     /// It shows no credential of a trusted vendor for the key of its certificate. What it says is
     /// therefore hearsay.
-    Unverified(Option<Refusal>),
+    Unverified {
+        /// What is wrong with what it shows.
+        why: String,
+        /// What it says about that.
+        refusal: Option<Refusal>,
+    },
 }
 
 /// Something to be done. One `match` in the shell carries all of them out.
@@ -104,12 +107,12 @@ pub enum Effect {
         /// Which session.
         session: SessionId,
     },
-    /// Log out; report [`Input::LoggedOut`] when it is confirmed or can't be.
+    /// Log out; the answer is [`Input::LoggedOut`], or a refusal.
     Logout {
         /// Which session.
         session: SessionId,
     },
-    /// Close the connection.
+    /// Close the connection, if there is one.
     Disconnect,
     /// Start the guest, with what it was licensed for.
     StartGuest,
@@ -171,21 +174,26 @@ pub enum Told {
         /// Which versions it speaks.
         why: String,
     },
-    /// The emulator ends in this many milliseconds unless a license is found.
+    /// The emulator ends within this many milliseconds unless a license is found. What is above a
+    /// minute is rounded up to a minute, so that it reads well: it is an upper limit.
     EndsWithin(u64),
     /// A license was found in time.
     Restored {
         /// When, by the wall clock.
         wall: Utc,
     },
-    /// The guest is asked to shut down, because the grace period ends in this many milliseconds.
+    /// The guest is asked to shut down, because the grace period ends within this many milliseconds
+    /// (rounded as in [`Told::EndsWithin`]).
     ShutdownForLicense(u64),
     /// The guest is asked to shut down, because the operator wants it.
     ShutdownForOperator,
     /// The grace period is over: the guest is stopped.
     GraceEnded,
-    /// The guest did not shut down in time and is stopped.
+    /// The guest did not shut down in time for the operator, or was not to be waited for: it is
+    /// stopped.
     StoppedForOperator,
+    /// The seat was given back.
+    LoggedOut(ServerIndex),
 }
 
 /// The moments for which an operator may name a command.
@@ -220,8 +228,8 @@ pub enum Exit {
     AsGuest,
     /// The runner itself began the stop, because of the license.
     LicenseLost,
-    /// No server could be reached at start.
-    NoServer,
+    /// No server that can be trusted was reached at start; what went wrong with the last one.
+    NoServer(String),
     /// A server refused at start.
     Refused(Refusal),
     /// The guest could not be started.

@@ -12,25 +12,30 @@ mod ending;
 mod grace;
 pub mod io;
 mod loss;
+mod round;
 mod start;
 
 use self::{
     backoff::Backoff,
     grace::Grace,
-    io::{Attempt, ConnectError, Effect, Exit, Hook, Input, ServerIndex, Settings, Told},
+    io::{Attempt, Effect, Exit, Hook, Input, ServerIndex, Settings, Told},
+    round::{Round, Telling},
 };
 use crate::{
     grant::Grant,
     id::SessionId,
-    reason::Refusal,
-    time::{Elapsed, MINUTE_MS, Now, SECOND_MS},
+    time::{Elapsed, Now, SECOND_MS},
 };
 
-/// How long a login, a check or a logout may stay unanswered, in milliseconds.
+/// How long a connection may take, and a login or check may stay unanswered, in milliseconds.
 const ANSWER_TIMEOUT_MS: u64 = 10 * SECOND_MS;
 
-/// How often the same failure is told again while retrying, in milliseconds.
-const TELL_AGAIN_MS: u64 = 10 * MINUTE_MS;
+/// How long the program's end waits for a server: for the answer to a logout, or to the login that
+/// was under way, in milliseconds.
+const LAST_WORDS_TIMEOUT_MS: u64 = 3 * SECOND_MS;
+
+/// The shortest time between two checks, in milliseconds, whatever a server says.
+const SHORTEST_CHECK_INTERVAL_MS: u64 = 100;
 
 /// A client's whole state.
 #[derive(Debug)]
@@ -41,30 +46,31 @@ pub struct Client {
     link: Link,
     attempt: Attempt,
     backoff: Backoff,
-    /// What the last attempts came to, for the end of a round.
     round: Round,
-    /// The grant that was valid last, and the session that it was for.
+    telling: Telling,
+    /// The last loss was answered by an attempt at once, and there was no quiet time since.
+    hurried: bool,
+    /// The grant that was valid last; its session is what the server knows this client by.
     grant: Option<Grant>,
+    /// The operator wants the end.
+    stop_requested: bool,
     /// How the program ends once the seat has gone back.
     ends_as: Exit,
+    /// [`Effect::Exit`] was handed out: nothing comes after it.
+    over: bool,
     effects: VecDeque<Effect>,
 }
 
 /// Whether there is a license.
 #[derive(Debug)]
 enum License {
-    /// Not yet; tried since then.
-    Wanted { since: Elapsed },
-    /// Yes; the next check is due then.
-    Valid { next_check: Elapsed },
-    /// Not any more.
-    Lost {
-        grace: Grace,
-        /// Whether the log knows: a link that is regained at once is no loss.
-        announced: bool,
-        told_at: Elapsed,
-    },
-    /// The program ends; none is wanted.
+    /// Not yet; tried at least until then.
+    Wanted { give_up_at: Elapsed },
+    /// Yes, on one connection since then; the next check is due then.
+    Valid { since: Elapsed, next_check: Elapsed },
+    /// Not any more. `announced`: the log knows; a link that is regained at once is no loss.
+    Lost { grace: Grace, announced: bool },
+    /// None is wanted: before the start, and when the program ends.
     NotWanted,
 }
 
@@ -73,7 +79,7 @@ enum License {
 enum Guest {
     NotStarted,
     Runs,
-    /// It was asked to shut down.
+    /// It was asked to shut down, and is stopped then if it has to be by then.
     Asked {
         by: AskedBy,
         stop_at: Option<Elapsed>,
@@ -82,6 +88,7 @@ enum Guest {
     Stopped {
         by: AskedBy,
     },
+    /// It has ended, or will not be started.
     Ended,
 }
 
@@ -97,22 +104,14 @@ enum AskedBy {
 enum Link {
     /// None; the next attempt is due then, if one is.
     Down { retry_at: Option<Elapsed> },
-    /// Being made.
-    Connecting { server: ServerIndex },
-    /// Up, and a request is out since then.
-    Asking { server: ServerIndex, since: Elapsed },
+    /// Being made; given up then.
+    Connecting { server: ServerIndex, until: Elapsed },
+    /// Up, and a login or check is out; given up then.
+    Asking { server: ServerIndex, until: Elapsed },
     /// Up and quiet.
     Up { server: ServerIndex },
-    /// Up, and the logout is out since then.
-    LoggingOut { since: Elapsed },
-}
-
-/// What a round through all servers has come to so far.
-#[derive(Debug, Default)]
-struct Round {
-    next_server: ServerIndex,
-    refused: Option<Refusal>,
-    told: bool,
+    /// Up, and the logout is out; not waited for after then.
+    LoggingOut { server: ServerIndex, until: Elapsed },
 }
 
 impl Client {
@@ -126,42 +125,50 @@ impl Client {
             link: Link::Down { retry_at: None },
             attempt: 0,
             round: Round::default(),
+            telling: Telling::default(),
+            hurried: false,
             grant: None,
+            stop_requested: false,
             ends_as: Exit::Stopped,
+            over: false,
             effects: VecDeque::new(),
         }
     }
 
-    /// Takes what happened, at the time `now`.
+    /// Takes what happened, at the time `now`. What belongs to an attempt that was given up, and
+    /// what comes after the end, changes nothing.
     pub fn handle(&mut self, now: Now, input: Input) {
+        if self.over {
+            return;
+        }
         match input {
             Input::Start => self.start(now),
             Input::Connected { attempt } if attempt == self.attempt => self.connected(now),
             Input::NotConnected { attempt, why } if attempt == self.attempt => {
-                self.not_connected(now, &why);
+                self.not_connected(now, why);
             }
             Input::LinkLost { attempt, why } if attempt == self.attempt => self.link_lost(now, why),
             Input::Granted { attempt, grant } if attempt == self.attempt => {
                 self.granted(now, grant);
             }
             Input::Refused { attempt, refusal } if attempt == self.attempt => {
-                self.refused(now, refusal, true);
+                self.refused(now, refusal);
             }
             Input::Revoked { attempt, refusal } if attempt == self.attempt => {
                 self.revoked(now, refusal);
             }
-            Input::LoggedOut => self.logged_out(),
+            Input::LoggedOut { attempt } if attempt == self.attempt => self.logged_out(),
             Input::GuestEnded => self.guest_ended(now),
             Input::GuestFailed => self.guest_failed(now),
             Input::StopRequested => self.stop_requested(now),
-            // The rest are stragglers of an attempt that was given up.
             Input::Tick
             | Input::Connected { .. }
             | Input::NotConnected { .. }
             | Input::LinkLost { .. }
             | Input::Granted { .. }
             | Input::Refused { .. }
-            | Input::Revoked { .. } => {}
+            | Input::Revoked { .. }
+            | Input::LoggedOut { .. } => {}
         }
         self.look_at_the_clock(now);
     }
@@ -178,17 +185,17 @@ impl Client {
                 Some(*next_check)
             }
             License::Lost { grace, .. } if self.guest_may_be_asked() => Some(grace.deadline()),
-            License::Lost { .. }
-            | License::Valid { .. }
+            License::Valid { .. }
+            | License::Lost { .. }
             | License::Wanted { .. }
             | License::NotWanted => None,
         };
         let link = match self.link {
             Link::Down { retry_at } => retry_at,
-            Link::Asking { since, .. } | Link::LoggingOut { since } => {
-                Some(since.plus_ms(ANSWER_TIMEOUT_MS))
-            }
-            Link::Connecting { .. } | Link::Up { .. } => None,
+            Link::Connecting { until, .. }
+            | Link::Asking { until, .. }
+            | Link::LoggingOut { until, .. } => Some(until),
+            Link::Up { .. } => None,
         };
         let guest = match self.guest {
             Guest::Asked { stop_at, .. } => stop_at,
@@ -202,36 +209,52 @@ impl Client {
         self.grant.as_ref().map(|grant| grant.session)
     }
 
-    fn server(&self) -> ServerIndex {
-        match self.link {
-            Link::Connecting { server } | Link::Asking { server, .. } | Link::Up { server } => {
-                server
-            }
-            Link::Down { .. } | Link::LoggingOut { .. } => 0,
-        }
-    }
-
     fn guest_may_be_asked(&self) -> bool {
         matches!(self.guest, Guest::Runs | Guest::Asked { .. })
     }
 
+    /// The server that is spoken to; the first when there is none.
+    fn server(&self) -> ServerIndex {
+        match self.link {
+            Link::Connecting { server, .. }
+            | Link::Asking { server, .. }
+            | Link::Up { server }
+            | Link::LoggingOut { server, .. } => server,
+            Link::Down { .. } => 0,
+        }
+    }
+
+    fn disconnect(&mut self) {
+        if !matches!(self.link, Link::Down { .. }) {
+            self.do_next(Effect::Disconnect);
+        }
+        self.link = Link::Down { retry_at: None };
+    }
+
+    fn do_next(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
     fn tell(&mut self, told: Told) {
-        self.effects.push_back(Effect::Tell(told));
+        self.do_next(Effect::Tell(told));
     }
 
     fn hook(&mut self, hook: Hook) {
-        self.effects.push_back(Effect::RunHook(hook));
+        self.do_next(Effect::RunHook(hook));
     }
 
     fn look_at_the_clock(&mut self, now: Now) {
         match self.link {
-            Link::Down { retry_at: Some(retry_at) } if retry_at <= now.elapsed => self.connect(),
-            Link::Asking { since, .. } if now.elapsed >= since.plus_ms(ANSWER_TIMEOUT_MS) => {
+            Link::Down { retry_at: Some(retry_at) } if retry_at <= now.elapsed => {
+                self.begin_round(now);
+            }
+            Link::Connecting { until, .. } if until <= now.elapsed => {
+                self.link_lost(now, String::from("no connection came about in time"));
+            }
+            Link::Asking { until, .. } if until <= now.elapsed => {
                 self.link_lost(now, String::from("the server did not answer in time"));
             }
-            Link::LoggingOut { since } if now.elapsed >= since.plus_ms(ANSWER_TIMEOUT_MS) => {
-                self.logged_out();
-            }
+            Link::LoggingOut { until, .. } if until <= now.elapsed => self.hang_up(),
             Link::Up { server } => self.check_when_due(now, server),
             _ => {}
         }
@@ -243,26 +266,13 @@ impl Client {
         if let (License::Valid { next_check, .. }, Some(session)) = (&self.license, self.session())
             && *next_check <= now.elapsed
         {
-            self.link = Link::Asking { server, since: now.elapsed };
-            self.effects.push_back(Effect::Check { session });
+            self.link = Link::Asking { server, until: answer_by(now) };
+            self.do_next(Effect::Check { session });
         }
-    }
-
-    fn exit(&mut self, exit: Exit) {
-        self.license = License::NotWanted;
-        self.link = Link::Down { retry_at: None };
-        self.guest = Guest::Ended;
-        self.effects.push_back(Effect::Exit(exit));
     }
 }
 
-/// What a failed connection says to a log.
-fn sentence(why: &ConnectError) -> String {
-    match why {
-        ConnectError::Unreachable(why) | ConnectError::ProtocolVersion(why) => why.clone(),
-        ConnectError::Unverified(None) => {
-            String::from("the server shows no credential of a trusted vendor")
-        }
-        ConnectError::Unverified(Some(refusal)) => alloc::format!("unverified: {refusal}"),
-    }
+/// Until when an answer is waited for.
+fn answer_by(now: Now) -> Elapsed {
+    now.elapsed.plus_ms(ANSWER_TIMEOUT_MS)
 }

@@ -3,7 +3,7 @@
 use alloc::vec;
 
 use super::{
-    Asker, Node,
+    Asker, Node, Overtaken,
     append::Waiting,
     event::{CloseCause, Event, SessionRecord},
     io::{Answer, Login, Note},
@@ -51,12 +51,8 @@ impl Node {
     /// session back meanwhile.
     pub(super) fn admit(&mut self, now: Now, asker: Asker, record: &SessionRecord) {
         let number = record.number;
-        if let Some(refusal) = self.overtaken.remove(&number) {
-            // No one was told of this session, so no one runs under it, whatever the lease.
-            let cause = CloseCause::Revoked(refusal.code);
-            self.commit(now, vec![Event::SessionClosed { number, cause }], Waiting::NoOne);
-            self.turn_away(now, asker, record, refusal);
-            return;
+        if let Some(overtaken) = self.overtaken.remove(&number) {
+            return self.take_back(now, asker, record, overtaken);
         }
         if self.links.contains_key(&asker.link) {
             self.go_live(now, asker, number);
@@ -65,6 +61,24 @@ impl Node {
             self.sessions.set_state(number, State::Left { since: now.elapsed, until });
         }
         self.unpark(now, &(record.host, record.emulator.clone()));
+    }
+
+    /// A session is durable and was revoked already.
+    fn take_back(
+        &mut self,
+        now: Now,
+        asker: Asker,
+        record: &SessionRecord,
+        Overtaken { refusal, held_until }: Overtaken,
+    ) {
+        let number = record.number;
+        if let Some(until) = held_until {
+            self.sessions.set_state(number, State::Held { until });
+        } else {
+            let cause = CloseCause::Revoked(refusal.code);
+            self.commit(now, vec![Event::SessionClosed { number, cause }], Waiting::NoOne);
+        }
+        self.turn_away(now, asker, record, refusal);
     }
 
     /// A session came to nothing before its client was told of it.

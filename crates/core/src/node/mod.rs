@@ -89,6 +89,15 @@ struct Asker {
     request: RequestId,
 }
 
+/// A session that was revoked while it was still being written down.
+#[derive(Debug)]
+struct Overtaken {
+    refusal: Refusal,
+    /// Until when its seat stays reserved all the same: it is the seat of a predecessor that may run
+    /// on through its grace period.
+    held_until: Option<Elapsed>,
+}
+
 /// A license server's whole state.
 #[derive(Debug)]
 pub struct Node {
@@ -106,8 +115,7 @@ pub struct Node {
     links: BTreeMap<LinkId, Link>,
     parked: ParkedLogins,
     appends: Appends,
-    /// Sessions that were revoked while they were still being written down, and why.
-    overtaken: BTreeMap<SessionNumber, Refusal>,
+    overtaken: BTreeMap<SessionNumber, Overtaken>,
     denials: VecDeque<(Utc, Denial)>,
     effects: VecDeque<Effect>,
     next_review: Elapsed,

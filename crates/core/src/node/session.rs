@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec, vec::Vec};
 
 use super::{
-    Asker, Node,
+    Asker, Node, Overtaken,
     append::Waiting,
     bad_request,
     event::{BlockedRun, CloseCause, Event},
@@ -157,10 +157,7 @@ impl Node {
         match session.state {
             State::Closing | State::Held { .. } => return,
             // Its client is not told of it yet, and never will be.
-            State::Opening => {
-                self.overtaken.entry(number).or_insert_with(|| refusal.clone());
-                return;
-            }
+            State::Opening => return self.overtake(now, number, refusal.clone()),
             State::Live(link) => {
                 self.leave(now, number, now.elapsed);
                 let refusal = refusal.clone();
@@ -177,6 +174,13 @@ impl Node {
             self.commit(now, events, waiting);
         }
         self.unpark(now, &emulator);
+    }
+
+    fn overtake(&mut self, now: Now, number: SessionNumber, refusal: Refusal) {
+        let replaces = self.sessions.find(number).is_some_and(|s| s.record.replaces.is_some());
+        let holds = replaces && self.holds_through_grace(number);
+        let held_until = holds.then(|| self.reserved_until(number, now.elapsed));
+        self.overtaken.entry(number).or_insert(Overtaken { refusal, held_until });
     }
 
     /// Keeps the seat of a revoked session reserved if its license says so: its client may run on
@@ -215,14 +219,12 @@ impl Node {
                 let waiting = Waiting::Reply(ticket, "revoked; its client starts its grace period");
                 self.revoke_with(now, number, &refusal, vec![Event::RunBlocked(blocked)], waiting);
             }
-            Some((State::Left { .. }, _)) if !self.holds_through_grace(number) => {
+            Some((State::Left { until, .. }, _))
+                if until != NO_END && !self.holds_through_grace(number) =>
+            {
                 let cause = CloseCause::Revoked(refusal.code);
-                self.close(
-                    now,
-                    number,
-                    cause,
-                    Waiting::Reply(ticket, "released; its seat is free"),
-                );
+                let waiting = Waiting::Reply(ticket, "released; its seat is free");
+                self.close(now, number, cause, waiting);
             }
             Some((state, _)) => self.reply_refused(ticket, why_not_released(state)),
             None => self.reply_refused(ticket, format!("there is no session {number}.")),
@@ -249,6 +251,10 @@ fn why_not_released(state: State) -> String {
     let reason = match state {
         State::Opening => "it is just being opened; try again.",
         State::Closing => "it is just being ended.",
+        State::Left { until: NO_END, .. } => {
+            "its license is not installed, and only that says how long the seat stays reserved; \
+             it uses up no seat of another license."
+        }
         State::Live(_) | State::Left { .. } | State::Held { .. } => {
             "its license reserves the seat until its client can't be running any more."
         }

@@ -89,6 +89,10 @@ impl Node {
             return; // It was ending by itself, and still is.
         };
         self.sessions.set_state(number, state);
+        let license = self.sessions.find(number).map(|session| &session.record.license_id);
+        if license.is_none_or(|id| !self.licenses.contains_key(id)) {
+            return; // Without its license no one can use its seat, nor say how long to hold it.
+        }
         if let Err(refusal) = self.still_stands(now, number) {
             self.revoke(now, number, &refusal);
         }

@@ -88,6 +88,11 @@ fn a_session_whose_license_is_missing_waits_for_it() {
     server.pass(60 * MINUTE_MS);
     let back = server.login_from(1, emulator("a").session(session));
     assert_eq!(back.code(), ReasonCode::LicenseNotAvailable);
+    assert_eq!(
+        server.release(1).unwrap().unwrap_err().to_string(),
+        "bad-request: the session can't be released: its license is not installed, and only that \
+         says how long the seat stays reserved; it uses up no seat of another license."
+    );
     server.install([license(44).instances(1)]);
     assert_eq!(server.login_from(2, emulator("newcomer")).code(), ReasonCode::InstanceLimit);
     server.pass(119_999);

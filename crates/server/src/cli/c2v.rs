@@ -72,36 +72,32 @@ fn write_c2v(cli: Cli, arguments: &Arguments) -> Result<(), Failure> {
     if cli.print_document {
         return print(&document(&home, &cli)?);
     }
-    let owner = home.owner_to_act_as();
+    if is_within(&cli.filename, home.path()) {
+        // Root follows nobody's links: what is in the home is written by its owner.
+        program::act_as_owner(&home, arguments)?;
+    }
     // The home's owner makes the document; the file is written by whoever started this.
-    let document = match owner {
+    let document = match home.owner_to_act_as() {
         Some(owner) => document_by(owner, arguments)?,
         None => document(&home, &cli)?,
     };
     let c2v = c2v::verify(&document).map_err(|error| failure(exit::INTERNAL, error))?;
-    write_file(&home, owner, &cli.filename, &document)?;
+    write_file(&cli.filename, &document)?;
     print(&summary(&cli.filename, &c2v))
 }
 
-fn write_file(
-    home: &Home,
-    owner: Option<Owner>,
-    path: &Path,
-    document: &str,
-) -> Result<(), Failure> {
+fn write_file(path: &Path, document: &str) -> Result<(), Failure> {
     let text = format!("{document}\n");
-    let failed =
-        |error| failure(exit::CANT_WRITE, format!("{} can't be written: {error}", path.display()));
-    files::write_replacing(path, text.as_bytes(), C2V_MODE).map_err(failed)?;
-    match owner {
-        Some(owner) if is_within(path, home.path()) => owner.give(path).map_err(failed),
-        _ => Ok(()),
-    }
+    files::write_replacing(path, text.as_bytes(), C2V_MODE).map_err(|error| {
+        failure(exit::CANT_WRITE, format!("{} can't be written: {error}", path.display()))
+    })
 }
 
+/// Whether a file is, or would be, in a folder or below it.
 fn is_within(path: &Path, folder: &Path) -> bool {
-    match (path.canonicalize(), folder.canonicalize()) {
-        (Ok(path), Ok(folder)) => path.starts_with(folder),
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match (parent.unwrap_or(Path::new(".")).canonicalize(), folder.canonicalize()) {
+        (Ok(parent), Ok(folder)) => parent.starts_with(folder),
         _ => false,
     }
 }

@@ -48,10 +48,13 @@ fn subcommands(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
         let title = subcommand.get_bin_name().unwrap_or_else(|| subcommand.get_name());
         let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
         writeln!(page, ".SH \"{}\"\n{about}.", title.to_uppercase())?;
-        let own = |arg: &Arg| !arg.is_global_set() && arg.get_id() != "help" && !arg.is_hide_set();
+        let shared =
+            |arg: &Arg| arg.is_global_set() || ["help", "version"].contains(&arg.get_id().as_str());
+        let own = |arg: &Arg| !shared(arg) && !arg.is_hide_set();
         for arg in subcommand.get_arguments().filter(|arg| own(arg)) {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            let name = arg.to_string().replace('-', "\\-");
+            let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+            let name = format!("{short}{arg}").replace('-', "\\-");
             writeln!(page, ".TP\n\\fB{name}\\fR\n{help}")?;
         }
         subcommands(subcommand, page)?;

@@ -35,7 +35,11 @@ pub struct Inventory {
 pub fn take(home: &Home) -> Result<Inventory, Failure> {
     let loaded = installed::load(home);
     if let Some(trouble) = loaded.trouble.first() {
-        return Err(exit::failure(exit::REFUSED, trouble));
+        if loaded.trusted.is_empty() {
+            return Err(exit::failure(exit::REFUSED, trouble));
+        }
+        // The license that it is about is in the list, too.
+        warn(trouble);
     }
     let reports = match client::ask::<Licenses>(home, &Request::Licenses) {
         Ok(licenses) => licenses.licenses,

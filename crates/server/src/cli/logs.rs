@@ -162,31 +162,41 @@ fn catch_up(path: &Path, current: Option<Followed>, out: &mut Out) -> io::Result
         return Ok(new);
     };
     current.copy(out)?;
-    let is_current = fs::metadata(path).is_ok_and(|metadata| metadata.ino() == current.inode);
-    if is_current {
+    if inode(path) == Some(current.inode) {
         return Ok(Some(current));
     }
+    let mut newer = newer_than(path, current.inode)?;
     // Its last lines may have come between the copy and the rotation.
     current.copy(out)?;
-    for missed in rotated_since(path, current.inode) {
-        Followed::open(&missed)?.iter_mut().try_for_each(|file| file.copy(out))?;
-    }
-    let mut new = Followed::open(path)?;
-    new.iter_mut().try_for_each(|file| file.copy(out))?;
-    // Between a rotation's two steps there is no current file: the old one stays the one to follow.
-    Ok(new.or(Some(current)))
+    newer.iter_mut().try_for_each(|file| file.copy(out))?;
+    // Between a rotation's two steps there is no newer file: the old one stays the one to follow.
+    Ok(Some(newer.pop().unwrap_or(current)))
 }
 
-/// The rotated logs that are younger than the one with this inode, oldest first.
-fn rotated_since(path: &Path, inode: u64) -> Vec<PathBuf> {
+fn inode(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.ino())
+}
+
+/// The logs that are younger than the one with this inode, oldest first.
+fn newer_than(path: &Path, old: u64) -> io::Result<Vec<Followed>> {
     let rotated = |number: u32| {
         let mut name = path.as_os_str().to_os_string();
         name.push(format!(".{number}"));
         PathBuf::from(name)
     };
-    let is_it = |path: PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.ino() == inode);
-    let place = (1..=MAX_ROTATED).find(|&number| is_it(rotated(number))).unwrap_or(1);
-    (1..place).rev().map(rotated).collect()
+    loop {
+        let place = (1..=MAX_ROTATED).find(|&number| inode(&rotated(number)) == Some(old));
+        let younger = (1..place.unwrap_or(1)).rev().map(rotated);
+        let mut newer = Vec::new();
+        for path in younger.chain([path.to_path_buf()]) {
+            newer.extend(Followed::open(&path)?);
+        }
+        // Another rotation while they were opened: their names have moved on.
+        let stayed = place.is_none_or(|place| inode(&rotated(place)) == Some(old));
+        if stayed {
+            return Ok(newer);
+        }
+    }
 }
 
 /// Where lines go.

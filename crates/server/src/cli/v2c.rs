@@ -109,7 +109,7 @@ fn without_server(home: &Home, text: &str, dry_run: bool) -> Result<Installation
     let _lock = home.lock()?;
     let plan = plan(home, text)?;
     plan.write(home)?;
-    Ok(plan.report(None, !plan.is_installed_already()))
+    Ok(plan.report(None, true))
 }
 
 fn plan(home: &Home, text: &str) -> Result<Plan, Failure> {
@@ -129,27 +129,27 @@ fn plan(home: &Home, text: &str) -> Result<Plan, Failure> {
 /// What happened or would happen, for a person.
 fn describe(installation: &Installation, dry_run: bool) -> String {
     let Installation { id, to_version, .. } = installation;
-    let mut lines = Vec::new();
     if installation.changes.is_empty() {
-        lines.push(format!(
-            "License {id} version {to_version} is installed already; nothing changes."
-        ));
-    } else {
-        lines.push(match installation.from_version {
-            Some(before) => format!("License {id}: version {before} → {to_version}"),
-            None => format!("License {id} version {to_version} is new here."),
-        });
-        lines.push(String::new());
-        lines.extend(changes(installation));
-        lines.push(String::new());
+        return format!(
+            "License {id} version {to_version} is installed already; nothing changes.\n\
+             Status: {}\n",
+            installation.status
+        );
     }
+    let mut lines = vec![match installation.from_version {
+        Some(before) => format!("License {id}: version {before} → {to_version}"),
+        None => format!("License {id} version {to_version} is new here."),
+    }];
+    lines.push(String::new());
+    lines.extend(changes(installation));
+    lines.push(String::new());
     lines.extend(sessions(installation));
     lines.push(format!("Status: {}", installation.status));
-    if dry_run {
-        lines.push("This was a dry run: nothing was changed.".into());
-    } else if installation.installed {
-        lines.push("Installed.".into());
-    }
+    lines.push(if dry_run {
+        "This was a dry run: nothing was changed.".into()
+    } else {
+        "Installed.".into()
+    });
     table::text(&lines)
 }
 

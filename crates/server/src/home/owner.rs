@@ -1,6 +1,6 @@
 //! Acting as a home's owner: a tool that root starts leaves nothing of root's behind.
 
-use std::{env, fs, io, os::unix::fs::MetadataExt, path::Path, process::Command};
+use std::{env, fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
 use rustix::process::geteuid;
 use thiserror::Error;
@@ -59,11 +59,6 @@ impl Owner {
     #[allow(clippy::needless_pass_by_value, reason = "an error ends here")]
     pub fn failed(self, why: impl ToString) -> ActAsOwnerError {
         ActAsOwnerError { user: user_name(self.user_id), why: why.to_string() }
-    }
-
-    /// Gives a file to the owner.
-    pub fn give(self, path: &Path) -> io::Result<()> {
-        std::os::unix::fs::chown(path, Some(self.user_id), Some(self.group_id))
     }
 }
 

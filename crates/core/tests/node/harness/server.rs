@@ -50,6 +50,7 @@ pub(crate) struct Server {
     licenses: Vec<License>,
     now: Now,
     answers: BTreeMap<RequestId, Answer>,
+    answered: Vec<RequestId>,
     open: BTreeSet<LinkId>,
     last_name: u64,
 }
@@ -65,6 +66,7 @@ impl Server {
             licenses: licenses.into_iter().map(LicenseBuilder::build).collect(),
             now,
             answers: BTreeMap::new(),
+            answered: Vec::new(),
             open: BTreeSet::new(),
             last_name: 0,
         };
@@ -180,6 +182,11 @@ impl Server {
         request
     }
 
+    /// The requests that were answered, in the order of their answers.
+    pub(crate) fn answered(&self) -> &[RequestId] {
+        &self.answered
+    }
+
     /// Every answer there has been.
     pub(crate) fn answers(&self) -> &BTreeMap<RequestId, Answer> {
         &self.answers
@@ -271,6 +278,7 @@ impl Server {
             }
             Effect::Answer { link, request, answer } => {
                 assert!(self.open.contains(&link), "an answer over a closed link");
+                self.answered.push(request);
                 let twice = self.answers.insert(request, answer);
                 assert!(twice.is_none(), "request {request} was answered twice");
             }

@@ -17,11 +17,10 @@ pub(crate) type Emulator = (u8, u8);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) session: SessionId,
-    pub(crate) license: String,
     /// Its link, while it believes in it.
     pub(crate) link: Option<LinkId>,
     /// When its emulator has stopped for certain, after a loss.
-    pub(crate) runs_until: Elapsed,
+    runs_until: Elapsed,
     grace_ms: u64,
 }
 
@@ -33,7 +32,6 @@ impl Clients {
     pub(crate) fn granted(&mut self, emulator: Emulator, link: LinkId, grant: &Grant) {
         let client = Client {
             session: grant.session,
-            license: grant.license_id.to_string(),
             link: Some(link),
             runs_until: Elapsed(u64::MAX),
             grace_ms: grant.grace_ms,
@@ -70,9 +68,9 @@ impl Clients {
         }
     }
 
-    /// How many emulators of a license may be running.
-    pub(crate) fn running(&self, license: &str, now: Elapsed) -> usize {
-        let runs = |client: &&Client| client.license == license && client.runs_until > now;
-        self.0.values().filter(runs).count()
+    /// The emulators that may be running.
+    pub(crate) fn running(&self, now: Elapsed) -> impl Iterator<Item = Emulator> {
+        let runs = move |(_, client): &(&Emulator, &Client)| client.runs_until > now;
+        self.0.iter().filter(runs).map(|(emulator, _)| *emulator)
     }
 }

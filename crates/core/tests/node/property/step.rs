@@ -16,7 +16,7 @@ pub(crate) enum Step {
     Release { which: u64 },
     Install { what: u8 },
     Machine { cores: u8 },
-    StepWallClock { seconds: i64 },
+    SetWallClock { seconds: i64 },
     Restart { down_ms: u64, durable_unheard: usize },
     Drain,
 }
@@ -46,7 +46,7 @@ pub(crate) fn anything() -> impl Strategy<Value = Step> {
         2 => (0_u8..10).prop_map(|what| Step::Install { what }),
         1 => prop_oneof![3 => Just(4_u8), 1 => Just(8_u8)].prop_map(|cores| Step::Machine { cores }),
         1 => prop_oneof![-200_000_i64..200_000, Just(-3_i64)]
-            .prop_map(|seconds| Step::StepWallClock { seconds }),
+            .prop_map(|seconds| Step::SetWallClock { seconds }),
         2 => (0_u64..100_000, 0_usize..4)
             .prop_map(|(down_ms, durable_unheard)| Step::Restart { down_ms, durable_unheard }),
         1 => prop::bool::weighted(0.2).prop_map(|drain| {

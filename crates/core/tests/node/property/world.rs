@@ -18,7 +18,7 @@ use super::{
     step::Step,
 };
 use crate::harness::{
-    Disk, LicenseBuilder, SectionBuilder, Server, emulator, fold, license, machine, section,
+    Disk, LicenseBuilder, SectionBuilder, Server, emulator, fold, license, machine, name, section,
 };
 
 /// Long enough to matter, short enough to end within a run.
@@ -38,7 +38,8 @@ pub(crate) struct World {
     clients: Clients,
     links: Vec<(LinkId, u8)>,
     asked: BTreeMap<RequestId, Asked>,
-    seen_answers: BTreeSet<RequestId>,
+    /// How many answers the clients have heard.
+    heard: usize,
     pings: Vec<(LinkId, SessionId)>,
     story: Vec<Effect>,
     /// The versions that an installation uses next: of license 1, of license 2.
@@ -59,7 +60,7 @@ impl World {
             clients: Clients::default(),
             links: Vec::new(),
             asked: BTreeMap::new(),
-            seen_answers: BTreeSet::new(),
+            heard: 0,
             pings: Vec::new(),
             story: Vec::new(),
             versions: [1, 1],
@@ -103,7 +104,7 @@ impl World {
             }
             Step::Install { what } => self.install(what),
             Step::Machine { cores } => self.server.input(Input::Machine(machine(cores))),
-            Step::StepWallClock { seconds } => self.server.step_wall_clock(seconds),
+            Step::SetWallClock { seconds } => self.server.step_wall_clock(seconds),
             Step::Restart { down_ms, durable_unheard } => self.restart(down_ms, durable_unheard),
             Step::Drain => self.server.input(Input::Drain),
         }
@@ -134,10 +135,10 @@ impl World {
         self.server.close_silent(link, silence_ms);
     }
 
-    fn login(&mut self, which: usize, name: u8, run: u8, size: u8, returns: bool) {
+    fn login(&mut self, which: usize, number: u8, run: u8, size: u8, returns: bool) {
         let Some((link, host)) = self.link(which) else { return };
-        let known = self.clients.0.get(&(host, name));
-        let mut login = emulator(&format!("vm{name}")).run(run);
+        let known = self.clients.0.get(&(host, number));
+        let mut login = emulator(&format!("vm{number}")).run(run);
         login = match size {
             0 => login,
             1 => login.cpus(4),
@@ -148,7 +149,7 @@ impl World {
             login = login.session(client.session);
         }
         let request = self.server.ask_login(link, login);
-        self.asked.insert(request, Asked::Login(link, (host, name)));
+        self.asked.insert(request, Asked::Login(link, (host, number)));
     }
 
     fn check_session(&mut self, which: usize) {
@@ -268,15 +269,9 @@ impl World {
             }
             self.story.push(effect);
         }
-        let news: Vec<RequestId> = self
-            .server
-            .answers()
-            .keys()
-            .filter(|request| !self.seen_answers.contains(request))
-            .copied()
-            .collect();
+        let news = self.server.answered()[self.heard..].to_vec();
+        self.heard += news.len();
         for request in news {
-            self.seen_answers.insert(request);
             self.hear(request);
         }
     }
@@ -355,8 +350,8 @@ impl World {
         }
     }
 
-    /// Who believes to be licensed is; and with a lease through the grace period there are never
-    /// more emulators running than licensed.
+    /// Who believes to be licensed is. And with a lease through the grace period every emulator that
+    /// may still be running has a seat in its name.
     fn check_clients(&self) {
         let now = self.server.now();
         let live: BTreeSet<SessionId> = self
@@ -369,11 +364,15 @@ impl World {
         for client in self.clients.0.values().filter(|client| client.link.is_some()) {
             assert!(live.contains(&client.session), "a client believes in a session that is gone");
         }
-        if self.lease == Lease::Grace && !self.shrunk {
-            for (number, most) in (1..).zip(self.most_seats) {
-                let running = self.clients.running(&license_id(number), now.elapsed);
-                assert!(running <= most, "{running} emulators run under license {number}");
-            }
+        if self.lease != Lease::Grace {
+            return;
+        }
+        let sessions = fold(&self.server.ledger.durable).sessions;
+        for (host, number) in self.clients.running(now.elapsed) {
+            let has_seat = sessions.iter().any(|session| {
+                session.host.0[0] == host && session.emulator == name(&format!("vm{number}"))
+            });
+            assert!(has_seat, "vm{number} of host {host} runs on and its seat is gone");
         }
     }
 
@@ -389,10 +388,11 @@ impl World {
 
     /// Everything works again: then every question is answered and every end comes to its end.
     pub(crate) fn heal(&mut self) {
-        self.server.catch_up();
-        self.listen();
-        self.server.pass(15_000);
-        self.listen();
+        self.server.ledger.disk = Disk::Fine;
+        while self.server.settle_one(true) {
+            self.listen();
+        }
+        self.pass(15_000);
         self.check();
         for (request, asked) in &self.asked {
             let (Asked::Login(link, _) | Asked::Check(link, _) | Asked::Logout(link)) = *asked;

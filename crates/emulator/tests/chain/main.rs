@@ -1,0 +1,20 @@
+//! The whole chain with real processes: the vendor's and the administrator's tools, `licensed`,
+//! `ve-emulator`, QEMU, and guests that are started, limited, warned and stopped under a license.
+
+mod chain;
+mod check;
+mod command;
+mod crash;
+mod emulator;
+mod exit_codes;
+mod host;
+mod limits;
+mod loss;
+mod power_button;
+mod processes;
+mod release;
+mod secrets;
+mod site;
+mod start;
+mod styles;
+mod vm;

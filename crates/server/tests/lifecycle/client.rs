@@ -1,0 +1,323 @@
+//! An emulator host as the server sees it: a key, links, and sessions on them.
+//!
+//! It does what it is told and nothing by itself but heartbeats, so that a test can do things in an
+//! order that the real client avoids. Every answer is checked as the real one checks it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::interval,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use ve_core::{
+    grant::Grant,
+    id::{Nonce, ServerKey, SessionId},
+    reason::{ReasonCode, Refusal},
+};
+use ve_documents::keys::{self, SigningKey};
+use ve_wire::{
+    convert,
+    frame::{self, FrameReader},
+    limits::{HEARTBEAT_INTERVAL_MS, MAX_SERVER_MESSAGE_BYTES, VERSIONS},
+    proto::{self, ClientMessage, ServerMessage, client_message::Kind, server_message, statement::Content},
+    random_bytes,
+    statement::{self, Believed},
+    tls::{self, Identity},
+};
+
+use super::awaited;
+
+/// A computer with a key of its own.
+#[derive(Clone)]
+pub(crate) struct Host {
+    tls: TlsConnector,
+}
+
+/// A program that wants a seat.
+#[derive(Debug, Clone)]
+pub(crate) struct Emulator {
+    pub(crate) name: String,
+    pub(crate) hardware: &'static str,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) run: [u8; 16],
+}
+
+impl Emulator {
+    pub(crate) fn new(name: &str) -> Self {
+        let run = random_bytes();
+        Self { name: name.to_owned(), hardware: "Charon-SSP/4M", session: None, run }
+    }
+
+    /// The same program, which knows its session.
+    pub(crate) fn knowing(&self, session: SessionId) -> Self {
+        Self { session: Some(session), ..self.clone() }
+    }
+
+    /// The same emulator, started anew.
+    pub(crate) fn started_anew(&self) -> Self {
+        Self { run: random_bytes(), session: None, ..self.clone() }
+    }
+
+    fn login(&self) -> proto::Login {
+        proto::Login {
+            product: "Charon-SSP".to_owned(),
+            version: "5.2.1".to_owned(),
+            virtual_hardware: self.hardware.to_owned(),
+            cpus: 1,
+            memory_mb: 64,
+            emulator: self.name.clone(),
+            session: self.session.map_or_else(Vec::new, |session| session.0.to_vec()),
+            run: self.run.to_vec(),
+            ..proto::Login::default()
+        }
+    }
+}
+
+/// What a server says unasked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Revoked(SessionId, Refusal),
+    Closing,
+    /// The connection is gone.
+    Closed,
+}
+
+type Answer = oneshot::Sender<Believed>;
+
+enum Order {
+    Ask(Box<dyn FnOnce(u64, Vec<u8>) -> Kind + Send>, Answer),
+    Freeze,
+}
+
+/// A connection; cut off when dropped, without a word.
+pub(crate) struct Link {
+    orders: mpsc::UnboundedSender<Order>,
+    events: mpsc::UnboundedReceiver<Event>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A session, and the link that it is on.
+pub(crate) struct Running {
+    pub(crate) link: Link,
+    pub(crate) emulator: Emulator,
+    pub(crate) grant: Grant,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        let key = SigningKey::generate();
+        let identity = Identity::from_pkcs8(&key.pkcs8_der()).expect("a key for TLS");
+        let config = tls::client_config(identity).expect("a TLS client");
+        Self { tls: Arc::new(config).into() }
+    }
+
+    /// Connects and says hello; the server's reason when it shows no credential.
+    pub(crate) async fn connect(&self, port: u16) -> Result<Link, Refusal> {
+        awaited("the server's hello", self.greet(port)).await
+    }
+
+    async fn greet(&self, port: u16) -> Result<Link, Refusal> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a listening server");
+        let stream = self.tls.connect(tls::server_name(), stream).await.expect("TLS");
+        let server_key = tls::server_key(stream.get_ref().1.peer_certificates()).expect("a key");
+        let mut reader = FrameReader::new(stream, MAX_SERVER_MESSAGE_BYTES);
+        let nonce = Nonce(random_bytes());
+        let hello = proto::ClientHello {
+            versions: VERSIONS.to_vec(),
+            nonce: nonce.0.to_vec(),
+            software: "a test".to_owned(),
+        };
+        write(&mut reader, Kind::Hello(hello)).await.expect("a server that reads");
+        let Some(server_message::Kind::Hello(hello)) = read(&mut reader).await else {
+            panic!("the server said no hello");
+        };
+        if hello.credentials.is_empty() {
+            let Some(server_message::Kind::Goodbye(goodbye)) = read(&mut reader).await else {
+                panic!("the server did not say why it has no credential");
+            };
+            return Err(convert::refusal(&goodbye.refusal.expect("a reason")));
+        }
+        let (orders, to_do) = mpsc::unbounded_channel();
+        let (happened, events) = mpsc::unbounded_channel();
+        let talk = Talk { reader, server_key, nonce, asked: HashMap::new(), happened };
+        Ok(Link { orders, events, task: tokio::spawn(talk.run(to_do)) })
+    }
+
+    /// Connects and logs in on a link of its own.
+    pub(crate) async fn run(&self, port: u16, emulator: &Emulator) -> Result<Running, Refusal> {
+        let link = self.connect(port).await?;
+        let grant = link.login(emulator).await?;
+        let emulator = emulator.knowing(grant.session);
+        Ok(Running { link, emulator, grant })
+    }
+
+    /// The refusal of a login that must be refused for this reason.
+    #[track_caller]
+    pub(crate) fn refused(
+        &self,
+        port: u16,
+        emulator: &Emulator,
+        code: ReasonCode,
+    ) -> impl Future<Output = String> {
+        let caller = std::panic::Location::caller();
+        async move {
+            match self.run(port, emulator).await {
+                Err(refusal) if refusal.code == code => refusal.sentence,
+                Err(refusal) => panic!("{caller}: {code} expected: {refusal}"),
+                Ok(_) => panic!("{caller}: {code} expected, but {} was let in", emulator.name),
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Asks for a seat.
+    pub(crate) async fn login(&self, emulator: &Emulator) -> Result<Grant, Refusal> {
+        self.try_login(emulator).await.expect("an answer before the connection ends")
+    }
+
+    /// Asks whether the session is still licensed.
+    pub(crate) async fn check(&self, session: SessionId) -> Result<Grant, Refusal> {
+        let session = session.0.to_vec();
+        let check = |request_id, nonce| Kind::Check(proto::Check { request_id, nonce, session });
+        granted(self.ask(check).await.expect("an answer before the connection ends"))
+    }
+
+    /// Gives the seat back.
+    pub(crate) async fn logout(&self, session: SessionId) -> Result<(), Refusal> {
+        let session = session.0.to_vec();
+        let logout = |request_id, nonce| Kind::Logout(proto::Logout { request_id, nonce, session });
+        match self.ask(logout).await.expect("an answer before the connection ends").content {
+            Content::LoggedOut(_) => Ok(()),
+            Content::Refusal(refusal) => Err(convert::refusal(&refusal)),
+            other => panic!("no answer to a logout: {other:?}"),
+        }
+    }
+
+    /// A login whose answer may never come: `None` when the connection ended before.
+    pub(crate) async fn try_login(&self, emulator: &Emulator) -> Option<Result<Grant, Refusal>> {
+        let login = emulator.login();
+        let login = move |request_id, nonce| Kind::Login(proto::Login { request_id, nonce, ..login });
+        self.ask(login).await.map(granted)
+    }
+
+    async fn ask(&self, question: impl FnOnce(u64, Vec<u8>) -> Kind + Send + 'static) -> Option<Believed> {
+        let (sender, answer) = oneshot::channel();
+        self.orders.send(Order::Ask(Box::new(question), sender)).ok()?;
+        awaited("an answer", answer).await.ok()
+    }
+
+    /// What the server says next without being asked.
+    pub(crate) async fn event(&mut self) -> Event {
+        awaited("word from the server", self.events.recv()).await.unwrap_or(Event::Closed)
+    }
+
+    /// What the server has said so far without being asked.
+    pub(crate) fn events_so_far(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+
+    /// Neither reads nor writes from now on, but stays connected.
+    pub(crate) fn freeze(&self) {
+        self.orders.send(Order::Freeze).expect("a link that is open");
+    }
+}
+
+fn granted(answer: Believed) -> Result<Grant, Refusal> {
+    match (answer.content, answer.session) {
+        (Content::Grant(grant), Some(session)) => {
+            Ok(convert::grant(&grant, session).expect("a grant within the limits"))
+        }
+        (Content::Refusal(refusal), _) => Err(convert::refusal(&refusal)),
+        other => panic!("neither granted nor refused: {other:?}"),
+    }
+}
+
+type Reader = FrameReader<TlsStream<TcpStream>>;
+
+async fn write(reader: &mut Reader, kind: Kind) -> std::io::Result<()> {
+    frame::write(reader.stream_mut(), &ClientMessage { kind: Some(kind) }).await
+}
+
+async fn read(reader: &mut Reader) -> Option<server_message::Kind> {
+    reader.next::<ServerMessage>().await.ok().flatten()?.kind
+}
+
+/// A link's task.
+struct Talk {
+    reader: Reader,
+    server_key: ServerKey,
+    nonce: Nonce,
+    asked: HashMap<u64, (Nonce, Answer)>,
+    happened: mpsc::UnboundedSender<Event>,
+}
+
+impl Talk {
+    async fn run(mut self, mut to_do: mpsc::UnboundedReceiver<Order>) {
+        let mut heartbeat = interval(Duration::from_millis(HEARTBEAT_INTERVAL_MS.into()));
+        let mut last_request = 0;
+        loop {
+            tokio::select! {
+                order = to_do.recv() => match order {
+                    Some(Order::Ask(question, answer)) => {
+                        last_request += 1;
+                        let nonce = Nonce(random_bytes());
+                        self.asked.insert(last_request, (nonce, answer));
+                        let question = question(last_request, nonce.0.to_vec());
+                        // A connection that is gone shows itself when it is read.
+                        let _ = write(&mut self.reader, question).await;
+                    }
+                    Some(Order::Freeze) => std::future::pending().await,
+                    None => return,
+                },
+                message = read(&mut self.reader) => match message {
+                    Some(kind) => self.hear(kind).await,
+                    None => {
+                        let _ = self.happened.send(Event::Closed);
+                        return;
+                    }
+                },
+                _ = heartbeat.tick() => {
+                    let _ = write(&mut self.reader, Kind::Heartbeat(proto::Heartbeat {})).await;
+                }
+            }
+        }
+    }
+
+    async fn hear(&mut self, kind: server_message::Kind) {
+        let event = match kind {
+            server_message::Kind::Answer(answer) => {
+                let (nonce, asker) = self.asked.remove(&answer.request_id).expect("a question that was asked");
+                let _ = asker.send(self.believe(answer.signed.as_ref(), nonce));
+                return;
+            }
+            server_message::Kind::Revoked(revoked) => {
+                let believed = self.believe(revoked.signed.as_ref(), self.nonce);
+                let Content::Revoked(refusal) = believed.content else { panic!("no revocation") };
+                Event::Revoked(believed.session.expect("a session"), convert::refusal(&refusal))
+            }
+            server_message::Kind::Ping(ping) => {
+                let _ = write(&mut self.reader, Kind::Pong(proto::Pong { session: ping.session, runs: true })).await;
+                return;
+            }
+            server_message::Kind::Closing(_) => Event::Closing,
+            server_message::Kind::Goodbye(_) | server_message::Kind::Heartbeat(_) | server_message::Kind::Hello(_) => return,
+        };
+        let _ = self.happened.send(event);
+    }
+
+    fn believe(&self, signed: Option<&proto::Signed>, nonce: Nonce) -> Believed {
+        let key = self.server_key;
+        let verify = |message: &[u8], signature: &[u8]| keys::verify(&key, message, signature).is_ok();
+        statement::open(signed, nonce, key, verify).expect("a statement that can be believed")
+    }
+}

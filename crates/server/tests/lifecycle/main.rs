@@ -1,0 +1,43 @@
+//! A license server's life as its administrator sees it: real processes, real TLS, real licenses.
+//!
+//! - `site`: a home with a vendor; `server`: a running `licensed`; `client`: an emulator host.
+//! - The other modules are the stories.
+
+mod client;
+mod control;
+mod countdown;
+mod crash;
+mod disk;
+mod ending;
+mod licenses;
+mod notify;
+mod reload;
+mod server;
+mod site;
+mod starting;
+
+use std::{future::Future, time::Duration};
+
+/// Far longer than anything here takes; only a failure ever waits for it.
+const LONG: Duration = Duration::from_mins(2);
+
+/// Waits for something that must come, and says what didn't.
+async fn awaited<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(LONG, event).await {
+        Ok(event) => event,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// Looks again and again until there is something to see: for what announces itself to no one.
+async fn eventually<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let seen = async {
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    awaited(what, seen).await
+}

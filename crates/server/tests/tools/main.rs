@@ -1,0 +1,13 @@
+//! The administrator's tools as real processes, in homes of their own.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
+mod bad_input;
+mod c2v;
+mod commands;
+mod crash;
+mod homes;
+mod logs;
+mod office;
+mod running;
+mod v2c;
+mod viewer;
