@@ -83,7 +83,6 @@ impl LogFile {
 
     fn rotate(&mut self) -> io::Result<()> {
         move_on(&self.path, self.keep)?;
-        self.rotate_above_bytes = self.max_bytes;
         self.file = None;
         self.open()
     }
@@ -100,6 +99,7 @@ impl LogFile {
             created => {
                 let file = created?;
                 self.cut_off = false;
+                self.rotate_above_bytes = self.max_bytes;
                 // Whatever the umask is. Where modes mean nothing this fails, and that is fine.
                 let _ = file.set_permissions(Permissions::from_mode(FILE_MODE));
                 file
@@ -122,8 +122,8 @@ impl LogFile {
         self.file.as_ref().map_or(Ok(0), |file| file.metadata().map(|metadata| metadata.len()))
     }
 
-    /// Rotates when `new_bytes` more would make the file too large. A rotation that fails is told in the
-    /// file itself, which goes on, and tried again after as many bytes more.
+    /// Rotates when `new_bytes` more would make the file too large; tells its size then. A rotation
+    /// that fails is told in the file itself, which goes on, and tried again after `max_bytes` more.
     fn make_room(&mut self, at: Timestamp, new_bytes: usize) -> io::Result<u64> {
         let size_bytes = self.size_bytes()?;
         if size_bytes == 0 || size_bytes.saturating_add(new_bytes as u64) <= self.rotate_above_bytes

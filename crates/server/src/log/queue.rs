@@ -138,7 +138,7 @@ impl Queue {
     /// Tells those who wait for `ticket` whether everything before it is durable.
     pub(super) fn synced(&self, ticket: u64, durable: bool) {
         self.state().synced = (ticket, durable);
-        
+        self.was_synced.notify_all();
     }
 
     /// No one panics while holding the lock, so what a poisoned one guards is sound.
