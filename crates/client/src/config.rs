@@ -55,7 +55,7 @@ pub struct Program {
 /// Everything that [`crate::Licensing`] needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The servers in the order of preference; at least one.
+    /// The servers in the order of preference. Without any, nothing is ever licensed.
     pub servers: Vec<Server>,
     /// What is asked for.
     pub program: Program,

@@ -6,13 +6,17 @@
 //! license) happens inside.
 //!
 //! - [`config`]: the servers and what is asked of them.
-//! - `link`: one connection to one server; `trust`: whether it is the vendor's.
+//! - `connection`: the task of one connection: `hello` begins it, `trust` says whether the server is
+//!   the vendor's customer's, `link` asks (`question`) and hears.
 //! - [`probe`]: asks a server whether it would grant, and takes no seat.
 
 pub mod config;
+mod connection;
+mod hello;
 mod licensing;
 mod link;
 pub mod probe;
+mod question;
 mod trust;
 
 pub use licensing::{Licensing, Report, Todo};

@@ -3,8 +3,7 @@
 use std::{future::pending, time::Duration};
 
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
-    task::JoinHandle,
+    sync::mpsc::{self, Receiver, Sender},
     time::sleep,
 };
 use ve_core::{
@@ -12,14 +11,14 @@ use ve_core::{
         Client,
         io::{Attempt, ConnectError, Effect, Exit, Hook, Input, ServerIndex, Told},
     },
-    id::SessionId,
     text::Name,
     time::Now,
 };
 
 use crate::{
     config::{Config, Server},
-    link::{Asker, Heard, Link, Question},
+    connection::{Connection, MAX_WAITING, News},
+    question::{Asker, Question},
 };
 
 /// Timers stand still while the machine sleeps, the machine's clock does not.
@@ -60,57 +59,51 @@ pub struct Licensing {
     clock: fn() -> Now,
     servers: Vec<Server>,
     asker: Asker,
-    /// The customer of the first server that was trusted; every other must name the same.
-    customer: Option<Name>,
+    /// The customers that all servers which were trusted so far have in common; empty before the
+    /// first.
+    customers: Vec<Name>,
     connection: Option<Connection>,
-    inputs: UnboundedReceiver<FromLink>,
-    to_me: UnboundedSender<FromLink>,
-}
-
-/// What a connection's task reports.
-#[derive(Debug)]
-enum FromLink {
-    Input(Input),
-    Customer(Attempt, Name),
-}
-
-/// The task of the current connection; ends when this is dropped.
-#[derive(Debug)]
-struct Connection {
-    questions: UnboundedSender<Question>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    news: Receiver<News>,
+    to_me: Sender<News>,
 }
 
 impl Licensing {
     /// Begins to ask for a license at the first call of [`Self::next`]; `clock` reads the boot and
     /// the wall clock.
     pub fn new(config: Config, clock: fn() -> Now) -> Self {
-        let Config { servers, program, vendor_keys, host, run, mut settings } = config;
+        let asker = Asker::of(&config);
+        let Config { servers, mut settings, .. } = config;
         settings.servers = servers.len();
-        let (to_me, inputs) = mpsc::unbounded_channel();
+        let (to_me, news) = mpsc::channel(MAX_WAITING);
         let mut machine = Client::new(settings);
         machine.handle(clock(), Input::Start);
-        let asker = Asker { program, host, vendor_keys, run };
-        Self { machine, clock, servers, asker, customer: None, connection: None, inputs, to_me }
+        Self {
+            machine,
+            clock,
+            servers,
+            asker,
+            customers: Vec::new(),
+            connection: None,
+            news,
+            to_me,
+        }
     }
 
     /// Takes what happened to the program.
     pub fn report(&mut self, report: Report) {
-        let input = match report {
+        self.handle(match report {
             Report::GuestEnded => Input::GuestEnded,
             Report::GuestFailed => Input::GuestFailed,
             Report::StopRequested => Input::StopRequested,
-        };
+        });
+    }
+
+    fn handle(&mut self, input: Input) {
         self.machine.handle((self.clock)(), input);
     }
 
-    /// The next thing to do. Cancel safe: it may be waited for beside other things.
+    /// The next thing to do. Cancel safe: it may be waited for beside other things. Must be called
+    /// inside a tokio runtime with I/O and time; after [`Todo::Exit`] nothing comes any more.
     pub async fn next(&mut self) -> Todo {
         loop {
             while let Some(effect) = self.machine.poll() {
@@ -118,43 +111,64 @@ impl Licensing {
                     return todo;
                 }
             }
-            let now = (self.clock)();
-            let pause = self.machine.deadline().map(|deadline| Duration::from_millis(deadline.since_ms(now.elapsed)));
+            let pause = self.pause();
             let timer = async {
                 match pause {
-                    Some(pause) => sleep(pause.min(LONGEST_SLEEP)).await,
+                    Some(pause) => sleep(pause).await,
                     None => pending().await,
                 }
             };
             tokio::select! {
-                Some(from_link) = self.inputs.recv() => self.take(from_link),
-                () = timer => self.machine.handle((self.clock)(), Input::Tick),
+                Some(news) = self.news.recv() => self.take(news),
+                () = timer => self.handle(Input::Tick),
             }
         }
     }
 
-    fn take(&mut self, from_link: FromLink) {
-        let now = (self.clock)();
-        match from_link {
-            FromLink::Input(input) => self.machine.handle(now, input),
-            FromLink::Customer(attempt, customer) => {
-                let expected = self.customer.get_or_insert_with(|| customer.clone());
-                let input = if *expected == customer {
-                    Input::Connected { attempt }
-                } else {
-                    let why = format!("the server belongs to {customer}, the others to {expected}");
-                    Input::NotConnected { attempt, why: ConnectError::Unreachable(why) }
-                };
-                self.machine.handle(now, input);
+    /// How long there is nothing to do unless something happens.
+    fn pause(&self) -> Option<Duration> {
+        let now = (self.clock)().elapsed;
+        let deadline = self.machine.deadline()?;
+        Some(Duration::from_millis(deadline.since_ms(now)).min(LONGEST_SLEEP))
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::Input(input) => self.handle(input),
+            News::Trusted(attempt, customers) => {
+                // An earlier attempt's server is nobody's business any more.
+                if self.connection.as_ref().is_some_and(|open| open.attempt() == attempt) {
+                    self.take_trusted(attempt, customers);
+                }
             }
         }
+    }
+
+    /// A backup of another customer's is no backup.
+    fn take_trusted(&mut self, attempt: Attempt, mut customers: Vec<Name>) {
+        let shown = customers.clone();
+        if !self.customers.is_empty() {
+            customers.retain(|customer| self.customers.contains(customer));
+        }
+        if customers.is_empty() {
+            self.connection = None;
+            let why = format!(
+                "the server belongs to {}, the others to {}",
+                list(&shown),
+                list(&self.customers)
+            );
+            let why = ConnectError::Unverified { why, refusal: None };
+            return self.handle(Input::NotConnected { attempt, why });
+        }
+        self.customers = customers;
+        self.handle(Input::Connected { attempt });
     }
 
     /// What a connection can do is done here; the rest is the program's.
     fn carry_out(&mut self, effect: Effect) -> Option<Todo> {
         match effect {
             Effect::Connect { attempt, server } => self.connect(attempt, server),
-            Effect::Login { session } => self.ask(Question::Login { session, probe: false }),
+            Effect::Login { session } => self.ask(Question::Login(session)),
             Effect::Check { session } => self.ask(Question::Check(session)),
             Effect::Logout { session } => self.ask(Question::Logout(session)),
             Effect::Disconnect => self.connection = None,
@@ -169,78 +183,24 @@ impl Licensing {
     }
 
     fn connect(&mut self, attempt: Attempt, index: ServerIndex) {
-        let (questions, asked) = mpsc::unbounded_channel();
-        let talk = talk(attempt, self.servers[index].clone(), self.asker.clone(), asked, self.to_me.clone());
+        let Some(server) = self.servers.get(index).cloned() else {
+            let why = ConnectError::Unreachable("no license server is configured".to_owned());
+            return self.handle(Input::NotConnected { attempt, why });
+        };
         // The task of an earlier attempt ends with its connection.
-        self.connection = Some(Connection { questions, task: tokio::spawn(talk) });
+        let (asker, to_me) = (self.asker.clone(), self.to_me.clone());
+        self.connection = Some(Connection::open(attempt, server, asker, to_me));
     }
 
     fn ask(&self, question: Question) {
+        // Without a connection the machine gives the question up when its time is over.
         if let Some(connection) = &self.connection {
-            // A task that has ended has reported why.
-            let _ = connection.questions.send(question);
+            connection.ask(question);
         }
     }
 }
 
-/// What a connection does next.
-enum Next {
-    Ask(Question),
-    Beat,
-    Heard(Heard),
-}
-
-/// The whole life of one connection.
-async fn talk(
-    attempt: Attempt,
-    server: Server,
-    asker: Asker,
-    mut questions: UnboundedReceiver<Question>,
-    to_machine: UnboundedSender<FromLink>,
-) {
-    // Nobody listens only when everything is over.
-    let report = |input| {
-        let _ = to_machine.send(FromLink::Input(input));
-    };
-    let mut link = match Link::connect(&server, &asker).await {
-        Ok(link) => link,
-        Err(why) => return report(Input::NotConnected { attempt, why }),
-    };
-    let _ = to_machine.send(FromLink::Customer(attempt, link.customer().clone()));
-    let mut holds: Option<SessionId> = None;
-    loop {
-        let step = tokio::select! {
-            question = questions.recv() => match question {
-                Some(question) => Ok(Next::Ask(question)),
-                None => return,
-            },
-            heard = link.hear() => heard.map(|heard| heard.map_or(Next::Beat, Next::Heard)),
-        };
-        // Writing is never cancelled half-way: it happens here, outside the select.
-        let step = match step {
-            Ok(Next::Ask(question)) => link.ask(question, &asker, &server).await.map(|()| None),
-            Ok(Next::Beat) => link.beat().await.map(|()| None),
-            Ok(Next::Heard(heard)) => Ok(Some(heard)),
-            Err(lost) => Err(lost),
-        };
-        let heard = match step {
-            Ok(None) => continue,
-            Ok(Some(heard)) => heard,
-            Err(lost) => return report(Input::LinkLost { attempt, why: lost.to_string() }),
-        };
-        match heard {
-            Heard::Granted(grant) => {
-                holds = Some(grant.session);
-                report(Input::Granted { attempt, grant: *grant });
-            }
-            Heard::Refused(refusal) => report(Input::Refused { attempt, refusal }),
-            Heard::Revoked(refusal) => report(Input::Revoked { attempt, refusal }),
-            Heard::LoggedOut => report(Input::LoggedOut),
-            Heard::Ping(session) => {
-                if let Err(lost) = link.pong(session, holds == Some(session)).await {
-                    return report(Input::LinkLost { attempt, why: lost.to_string() });
-                }
-            }
-        }
-    }
+fn list(customers: &[Name]) -> String {
+    let names: Vec<&str> = customers.iter().map(Name::as_str).collect();
+    names.join(", ")
 }

@@ -1,11 +1,19 @@
 //! Asks one server whether it would grant. Takes no seat, leaves no trace in its ledger.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
 use ve_core::{client::io::ConnectError, grant::Grant, reason::Refusal};
 
 use crate::{
     config::{Config, Server},
-    link::{Asker, Heard, Link, Question},
+    hello,
+    link::{Heard, Link, Lost, Step},
+    question::{Asker, Question},
 };
+
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a server would not grant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,29 +33,35 @@ fn describe(error: &ConnectError) -> String {
     match error {
         ConnectError::Unreachable(why) => format!("it can't be reached: {why}"),
         ConnectError::ProtocolVersion(why) => format!("protocol-version-invalid: {why}"),
-        ConnectError::Unverified(None) => "it shows no credential of a vendor in vendor_key".to_owned(),
-        ConnectError::Unverified(Some(refusal)) => format!("{refusal} (unverified: it shows no credential)"),
+        ConnectError::Unverified { why, refusal: None } => format!("it can't be trusted: {why}"),
+        ConnectError::Unverified { why, refusal: Some(refusal) } => {
+            format!("{refusal} (unverified: {why})")
+        }
     }
 }
 
 /// What `server` would grant to the program of `config`.
 pub async fn probe(config: &Config, server: &Server) -> Result<Grant, ProbeError> {
-    let asker = Asker {
-        program: config.program.clone(),
-        host: config.host.clone(),
-        vendor_keys: config.vendor_keys.clone(),
-        run: config.run,
-    };
-    let mut link = Link::connect(server, &asker).await.map_err(ProbeError::Connect)?;
-    let lost = |lost: crate::link::Lost| ProbeError::Lost(lost.to_string());
-    let question = Question::Login { session: None, probe: true };
-    link.ask(question, &asker, server).await.map_err(lost)?;
+    let asker = Asker::of(config);
+    let mut link = hello::connect(server, &asker).await.map_err(ProbeError::Connect)?;
+    let lost = |lost: Lost| ProbeError::Lost(lost.to_string());
+    link.ask(Question::Probe, &asker, server).await.map_err(lost)?;
+    match timeout(ANSWER_TIMEOUT, answer(&mut link)).await {
+        Ok(Ok(Heard::Granted(grant))) => Ok(*grant),
+        Ok(Ok(Heard::Refused(refusal))) => Err(ProbeError::Refused(refusal)),
+        Ok(Ok(Heard::LoggedOut | Heard::Revoked(_))) => {
+            Err(ProbeError::Lost("the server answered something else".to_owned()))
+        }
+        Ok(Err(error)) => Err(lost(error)),
+        Err(_) => Err(ProbeError::Lost("the server did not answer in time".to_owned())),
+    }
+}
+
+async fn answer(link: &mut Link) -> Result<Heard, Lost> {
     loop {
-        match link.hear().await.map_err(lost)? {
-            Some(Heard::Granted(grant)) => return Ok(*grant),
-            Some(Heard::Refused(refusal)) => return Err(ProbeError::Refused(refusal)),
-            Some(Heard::LoggedOut | Heard::Revoked(_) | Heard::Ping(_)) => {}
-            None => link.beat().await.map_err(lost)?,
+        match link.next().await? {
+            Step::Heard(heard) => return Ok(heard),
+            Step::Owes(owed) => link.pay(owed).await?,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{io::Write, path::Path};
 
 use ve_client::probe::{ProbeError, probe};
-use ve_core::{client::io::ConnectError, grant::Grant, time::spoken_hours};
+use ve_core::{client::io::ConnectError, grant::Grant, text::Name, time::spoken_hours};
 
 use crate::{
     engine,
@@ -24,13 +24,28 @@ pub(crate) async fn check(
     let state = StateFolder::open(state_dir)?;
     let config = config(&vm, state.path())?;
     let mut status = ExitStatus::NO_SERVER;
+    let mut customers: Vec<Name> = Vec::new();
     for server in &config.servers {
         let (verdict, line) = match probe(&config, server).await {
-            Ok(grant) => (ExitStatus::FINE, granted(&grant)),
+            Ok(grant) => {
+                let line = granted(&grant);
+                customers.push(grant.customer);
+                (ExitStatus::FINE, line)
+            }
             Err(error) => (status_of(&error), format!("would not run: {error}")),
         };
         status = better(status, verdict);
         print(out, &format!("{}:{}: {line}", server.host, server.port));
+    }
+    if let [primary, backup] = customers.as_slice()
+        && primary != backup
+    {
+        print(
+            out,
+            &format!(
+                "warning: the servers belong to different customers ({primary}, {backup}); one will not stand in for the other"
+            ),
+        );
     }
     if !engine::shutdown_is_heard(&vm) {
         let architecture = vm.architecture.as_str();
@@ -67,9 +82,11 @@ fn status_of(error: &ProbeError) -> ExitStatus {
     match error {
         ProbeError::Refused(_)
         | ProbeError::Connect(
-            ConnectError::ProtocolVersion(_) | ConnectError::Unverified(Some(_)),
+            ConnectError::ProtocolVersion(_) | ConnectError::Unverified { refusal: Some(_), .. },
         ) => ExitStatus::REFUSED,
-        ProbeError::Connect(ConnectError::Unreachable(_) | ConnectError::Unverified(None))
+        ProbeError::Connect(
+            ConnectError::Unreachable(_) | ConnectError::Unverified { refusal: None, .. },
+        )
         | ProbeError::Lost(_) => ExitStatus::NO_SERVER,
     }
 }

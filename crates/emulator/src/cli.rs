@@ -1,8 +1,13 @@
 //! The command line of `ve-emulator`.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use ve_manual::ManualError;
 
 use crate::{
     check::check,
@@ -66,6 +71,10 @@ impl From<Style> for LogStyle {
 
 /// The program, from its arguments to its exit code.
 pub fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(manual) = ve_manual::answer(Arguments::command(), &words) {
+        return print_manual(manual);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -85,6 +94,20 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("ve-emulator: {error}");
             error.exit_status().into()
+        }
+    }
+}
+
+fn print_manual(manual: Result<String, ManualError>) -> ExitCode {
+    match manual {
+        Ok(text) => {
+            // A closed pipe is no reason to fail.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitStatus::FINE.into()
+        }
+        Err(error) => {
+            eprintln!("ve-emulator: {error}");
+            ExitStatus::USAGE.into()
         }
     }
 }

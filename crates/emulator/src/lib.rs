@@ -12,6 +12,7 @@ pub mod exit;
 mod hooks;
 pub mod log;
 pub mod run;
+mod signals;
 mod state;
 mod told;
 pub mod vm_file;

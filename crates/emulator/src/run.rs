@@ -1,27 +1,38 @@
 //! Runs one emulator under a license: the wiring, in the order in which things happen.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::mpsc::{self, UnboundedSender},
+    time::sleep,
 };
 use ve_client::{
     Exit, Hook, Licensing, Report, Todo, Told,
     config::{Config, HostIdentity, HostIdentityError, Program, Server},
 };
-use ve_core::client::io::Settings;
-use ve_documents::key_files::{self, PublicKeysError};
+use ve_core::{client::io::Settings, text::printable};
+use ve_documents::key_files::{self, IdentityError, PublicKeysError};
 
 use crate::{
     engine::{self, Console, Guest, GuestExit, ShutDownError},
     exit::ExitStatus,
-    hooks::{self, Facts, HookFailure},
+    hooks::{Facts, HookFailure, Hooks},
     log::{LogEvent, LogPlace, LogWriter, OpenError},
+    signals::StopSignals,
     state::{NameLock, StateError, StateFolder},
     told::Servers,
-    vm_file::{LogStyle, VmFile, VmFileError},
+    vm_file::{Hardware, LogStyle, VmFile, VmFileError},
 };
+
+/// How long hooks may still run when everything else has ended.
+const LAST_HOOKS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest reason that is repeated on standard error, in characters.
+const MAX_REASON_CHARACTERS: usize = 4_096;
 
 /// What the command line says.
 #[derive(Debug, Clone)]
@@ -59,7 +70,7 @@ pub enum RunError {
     Log(#[from] OpenError),
     /// Signals can't be caught.
     #[error("signals can't be caught: {0}")]
-    Signals(std::io::Error),
+    Signals(io::Error),
 }
 
 impl RunError {
@@ -67,7 +78,11 @@ impl RunError {
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::State(StateError::NameInUse { .. }) => ExitStatus::TEMPORARY,
-            Self::State(_) | Self::Log(_) => ExitStatus::CANNOT_WRITE,
+            Self::State(_)
+            | Self::Log(_)
+            | Self::Identity(HostIdentityError::Key(IdentityError::Save(_))) => {
+                ExitStatus::CANNOT_WRITE
+            }
             Self::VmFile(_) | Self::Identity(_) | Self::VendorKey(_) | Self::Start(_) => {
                 ExitStatus::CONFIGURATION
             }
@@ -86,19 +101,19 @@ pub async fn run(options: &Options) -> Result<ExitStatus, RunError> {
     let style = options.log_style.unwrap_or(vm.log.style);
     let log = LogWriter::open(&vm, style, &LogPlace::choose(&vm, style, options.log.as_deref()))?;
     let licensing = Licensing::new(config, ve_host::clock::now);
-    let (failures, failed_hooks) = mpsc::unbounded_channel();
     let runner = Runner {
         servers: Servers::new(&vm.license),
+        licensed: vm.hardware,
         vm,
         log,
         licensing,
         guest: None,
         exit: None,
         facts: Facts::default(),
-        failures,
+        hooks: Hooks::default(),
         _name_lock: name_lock,
     };
-    runner.run(failed_hooks).await
+    Ok(runner.run(StopSignals::catch().map_err(RunError::Signals)?).await)
 }
 
 /// What the license client needs to know, from the VM's file and the state folder.
@@ -141,20 +156,17 @@ struct Runner {
     servers: Servers,
     log: LogWriter,
     licensing: Licensing,
+    /// What the guest gets: what was asked for, and never more than the license allows.
+    licensed: Hardware,
     guest: Option<Guest>,
     exit: Option<GuestExit>,
     facts: Facts,
-    failures: UnboundedSender<HookFailure>,
+    hooks: Hooks,
     _name_lock: NameLock,
 }
 
 impl Runner {
-    async fn run(
-        mut self,
-        mut failed_hooks: UnboundedReceiver<HookFailure>,
-    ) -> Result<ExitStatus, RunError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    async fn run(mut self, mut signals: StopSignals) -> ExitStatus {
         let (asked, mut shutdown_failed) = mpsc::unbounded_channel();
         self.log.write(&self.servers.configured());
         let exit = loop {
@@ -164,26 +176,20 @@ impl Runner {
                         break exit;
                     }
                 }
-                exit = wait_for(&mut self.guest) => {
-                    self.log.write(&LogEvent::GuestEnded { code: exit.exit_code() });
-                    self.guest = None;
-                    self.exit = Some(exit);
-                    self.licensing.report(Report::GuestEnded);
-                }
-                _ = terminate.recv() => self.licensing.report(Report::StopRequested),
-                _ = interrupt.recv() => self.licensing.report(Report::StopRequested),
-                Some(HookFailure { hook, reason }) = failed_hooks.recv() => {
-                    self.log.write(&LogEvent::HookFailed { hook, reason });
-                }
+                exit = wait_for(&mut self.guest) => self.guest_ended(exit),
+                () = signals.next() => self.licensing.report(Report::StopRequested),
+                ended = self.hooks.next_end() => self.hook_ended(ended),
                 Some(error) = shutdown_failed.recv() => {
                     let reason = ShutDownError::to_string(&error);
                     self.log.write(&LogEvent::ShutdownFailed { reason });
                 }
             }
         };
+        self.let_hooks_end(&mut signals).await;
         let status = self.exit_status(&exit);
         self.log.write(&LogEvent::Exit { code: status.code().into() });
-        Ok(status)
+        self.explain(&exit);
+        status
     }
 
     /// The one place where what the license client decides is done.
@@ -204,13 +210,20 @@ impl Runner {
     }
 
     async fn start_guest(&mut self) {
-        match engine::start(&self.vm, self.vm.hardware, Console::Inherited).await {
+        match engine::start(&self.vm, self.licensed, Console::Inherited).await {
             Ok(guest) => self.guest = Some(guest),
             Err(error) => {
                 self.log.write(&LogEvent::StartFailed { reason: error.to_string() });
                 self.licensing.report(Report::GuestFailed);
             }
         }
+    }
+
+    fn guest_ended(&mut self, exit: GuestExit) {
+        self.log.write(&LogEvent::GuestEnded { code: exit.exit_code() });
+        self.guest = None;
+        self.exit = Some(exit);
+        self.licensing.report(Report::GuestEnded);
     }
 
     fn shut_down_guest(&self, asked: UnboundedSender<ShutDownError>) {
@@ -236,31 +249,76 @@ impl Runner {
             Told::Lost { why, .. } => self.facts.reason.clone_from(why),
             Told::Revoked { refusal, .. } => self.facts.reason = refusal.to_string(),
             Told::EndsWithin(left_ms) | Told::ShutdownForLicense(left_ms) => {
-                self.facts.left_ms = Some(*left_ms)
+                self.facts.left_ms = Some(*left_ms);
             }
             Told::Restored { .. } => {
-                (self.facts.left_ms, self.facts.reason) = (None, String::new())
+                (self.facts.left_ms, self.facts.reason) = (None, String::new());
             }
-            Told::Licensed(server, _) => self.facts.server = self.servers.name(*server),
+            Told::Licensed(server, grant) => {
+                self.facts.server = self.servers.name(*server);
+                let Hardware { cpus, memory_mb } = self.vm.hardware;
+                self.licensed = Hardware {
+                    cpus: cpus.min(grant.max_cpu),
+                    memory_mb: memory_mb.min(grant.max_memory_mb),
+                };
+            }
             _ => {}
         }
         let licensed = self.guest.is_some() || self.exit.is_some();
         self.log.write(&self.servers.event(told, licensed));
     }
 
-    fn run_hook(&self, hook: Hook) {
-        hooks::run(&self.vm, hook, &self.facts, self.failures.clone());
+    fn run_hook(&mut self, hook: Hook) {
+        let started = self.hooks.run(&self.vm, hook, &self.facts);
+        self.hook_ended(started);
+    }
+
+    fn hook_ended(&mut self, outcome: Result<(), HookFailure>) {
+        if let Err(HookFailure { hook, reason }) = outcome {
+            self.log.write(&LogEvent::HookFailed { hook, reason });
+        }
+    }
+
+    /// Hooks that still run get a moment; another wish of the operator's ends it.
+    async fn let_hooks_end(&mut self, signals: &mut StopSignals) {
+        let patience = sleep(LAST_HOOKS_PATIENCE);
+        tokio::pin!(patience);
+        while self.hooks.any_runs() {
+            tokio::select! {
+                ended = self.hooks.next_end() => self.hook_ended(ended),
+                () = &mut patience => break,
+                () = signals.next() => break,
+            }
+        }
+        for failure in self.hooks.end() {
+            self.hook_ended(Err(failure));
+        }
     }
 
     fn exit_status(&self, exit: &Exit) -> ExitStatus {
         match exit {
             Exit::AsGuest => self.exit.as_ref().map_or(ExitStatus::INTERNAL, ExitStatus::of_guest),
             Exit::LicenseLost => ExitStatus::TEMPORARY,
-            Exit::NoServer => ExitStatus::NO_SERVER,
+            Exit::NoServer(_) => ExitStatus::NO_SERVER,
             Exit::Refused(_) => ExitStatus::REFUSED,
             Exit::GuestFailed => ExitStatus::INTERNAL,
             Exit::Stopped => ExitStatus::FINE,
         }
+    }
+
+    /// Says on standard error why there is no guest, or none any more.
+    fn explain(&self, exit: &Exit) {
+        let why = match exit {
+            Exit::AsGuest | Exit::Stopped => return,
+            Exit::LicenseLost => "the license was lost, so the guest was ended".to_owned(),
+            Exit::NoServer(why) => format!("no license server can be used: {why}"),
+            Exit::Refused(refusal) => format!("no license was granted: {refusal}"),
+            Exit::GuestFailed => "the guest could not be started".to_owned(),
+        };
+        let why = printable(&why, MAX_REASON_CHARACTERS);
+        // Standard error may be gone.
+        let log = self.log.path().display();
+        let _ = writeln!(io::stderr(), "ve-emulator: {why} (log: {log})");
     }
 }
 

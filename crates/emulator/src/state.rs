@@ -46,12 +46,12 @@ pub enum StateError {
 
 /// The folder with the host's key.
 #[derive(Debug)]
-pub struct StateFolder(PathBuf);
+pub(crate) struct StateFolder(PathBuf);
 
 impl StateFolder {
     /// `given` (`--state-dir`), else `$VE_STATE_DIR`, else the system's folder where that can be
     /// written, else the user's.
-    pub fn open(given: Option<&Path>) -> Result<Self, StateError> {
+    pub(crate) fn open(given: Option<&Path>) -> Result<Self, StateError> {
         let named =
             given.map(Path::to_owned).or_else(|| env::var_os("VE_STATE_DIR").map(PathBuf::from));
         if let Some(folder) = named {
@@ -71,13 +71,13 @@ impl StateFolder {
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Takes an emulator's name for as long as the lock lives. The kernel gives it back with the
     /// process, whatever ends that.
-    pub fn lock_name(&self, name: &VmName) -> Result<NameLock, StateError> {
+    pub(crate) fn lock_name(&self, name: &VmName) -> Result<NameLock, StateError> {
         let unusable = |source| StateError::Unusable { folder: self.0.clone(), source };
         let path = self.0.join(format!("{}.lock", name.as_str()));
         let open = OpenOptions::new()
@@ -110,7 +110,7 @@ impl StateFolder {
 
 /// An emulator's name, taken.
 #[derive(Debug)]
-pub struct NameLock {
+pub(crate) struct NameLock {
     _file: File,
 }
 
@@ -118,7 +118,7 @@ pub struct NameLock {
 fn usable(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let trial = folder.join(format!(".trial-{}", std::process::id()));
-    fs::write(&trial, b"")?;
+    File::options().write(true).create_new(true).open(&trial)?;
     fs::remove_file(&trial)
 }
 

@@ -68,6 +68,7 @@ impl Servers {
             }
             Told::GraceEnded => LogEvent::GraceOver,
             Told::StoppedForOperator => LogEvent::StoppedAtOnce,
+            Told::LoggedOut(server) => LogEvent::LoggedOut { server: self.at(server) },
         }
     }
 }

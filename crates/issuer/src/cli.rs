@@ -2,9 +2,10 @@
 
 use std::{ffi::OsString, io, io::Write, path::PathBuf};
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use jiff::Timestamp;
 use ve_core::time::Utc;
+use ve_manual::ManualError;
 
 use crate::{
     exit,
@@ -90,6 +91,10 @@ pub fn run(
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(manual) = ve_manual::answer(Cli::command(), arguments.get(1..).unwrap_or_default()) {
+        return print_manual(manual, stdout, stderr);
+    }
     let result = match Cli::try_parse_from(arguments) {
         Ok(cli) => dispatch(cli.command, stdout, stderr),
         Err(error) => return answer(&error, stdout, stderr),
@@ -102,6 +107,19 @@ pub fn run(
             failure.code
         }
     }
+}
+
+fn print_manual(
+    manual: Result<String, ManualError>,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> u8 {
+    let (written, code) = match manual {
+        Ok(text) => (stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), exit::FINE),
+        Err(ManualError::Shell) => (writeln!(stderr, "{}", ManualError::Shell), exit::USAGE),
+        Err(error) => (writeln!(stderr, "{error}"), exit::INTERNAL),
+    };
+    if written.is_ok() { code } else { exit::CANT_WRITE }
 }
 
 /// Prints what clap has to say: help and version are results, anything else is wrong usage.

@@ -32,24 +32,37 @@ fn main() {
     if env::var_os(yardstick::SERVE).is_some() {
         return yardstick::serve();
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(measure());
 }
 
 async fn measure() {
-    let bare = yardstick::Server::start();
-    let licensed = client::Server::start();
+    let bare = Arc::new(yardstick::Server::start());
+    let licensed = Arc::new(client::Server::start());
+    let shake_hands = || {
+        let bare = Arc::clone(&bare);
+        move || bare.handshake()
+    };
+    let log_in = || {
+        let licensed = Arc::clone(&licensed);
+        move || licensed.login()
+    };
     let (mut handshakes, mut logins) = (Vec::new(), Vec::new());
     // One round each that does not count.
-    a_second(|| bare.handshake()).await;
-    a_second(|| licensed.login()).await;
+    a_second(shake_hands()).await;
+    a_second(log_in()).await;
     for round in 1..=ROUNDS {
-        handshakes.push(a_second(|| bare.handshake()).await);
-        logins.push(a_second(|| licensed.login()).await);
+        handshakes.push(a_second(shake_hands()).await);
+        logins.push(a_second(log_in()).await);
         let (handshake, login) = (handshakes[round - 1], logins[round - 1]);
-        println!("round {round}: {handshake:7.0} handshakes/s {login:7.0} cold logins/s, ratio {:.2}", login / handshake);
+        println!(
+            "round {round}: {handshake:7.0} handshakes/s {login:7.0} cold logins/s, ratio {:.2}",
+            login / handshake
+        );
     }
-    let ratios: Vec<f64> = logins.iter().zip(&handshakes).map(|(login, handshake)| login / handshake).collect();
+    let ratios: Vec<f64> =
+        logins.iter().zip(&handshakes).map(|(login, handshake)| login / handshake).collect();
     println!(
         "cold logins: {:.0} /s beside {:.0} bare TLS handshakes/s: ratio {:.2} (median of {ROUNDS}, {CLIENTS} clients, {} processors)",
         median(&logins),
@@ -60,7 +73,9 @@ async fn measure() {
 }
 
 /// How often a second `CLIENTS` tasks together complete what `once` makes.
-async fn a_second<F: Future<Output = ()> + Send + 'static>(once: impl Fn() -> F + Clone + Send + 'static) -> f64 {
+async fn a_second<F: Future<Output = ()> + Send + 'static>(
+    once: impl Fn() -> F + Clone + Send + 'static,
+) -> f64 {
     let (over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let since = Instant::now();
     let tasks: Vec<_> = (0..CLIENTS)

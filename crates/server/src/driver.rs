@@ -3,11 +3,12 @@
 //! The task waits for nothing but its own inbox. Disks and sockets are slow elsewhere: an append
 //! goes to the writer's queue and comes back as an input, an answer goes to its link's queue.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{sleep, timeout},
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout_at},
 };
 use ve_core::{
     id::{HostKey, LinkId, SessionId, SessionNumber},
@@ -30,6 +31,14 @@ const INBOX: usize = 4_096;
 
 /// How many messages may wait for a link. A client that reads so slowly is cut off.
 const LINK_QUEUE: usize = 2_560;
+
+/// How many inputs are taken before the effects of the first of them are carried out: what waits
+/// together shares a look at the clocks and a wake-up of the writer.
+const BATCH: usize = 256;
+
+/// How long the ledger may take for what is decided, once the server is to end. With the links' and
+/// the log's last moments that stays below the five seconds that an end may take.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// How long the node is left alone at most: timers stand still while the machine sleeps, the
 /// node's clock does not.
@@ -64,6 +73,11 @@ enum Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the license service has stopped")]
 pub struct Stopped;
+
+/// The thread that writes the ledger is gone: a mistake in this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger's writer has stopped")]
+pub struct WriterGone;
 
 /// The way to the node, for everyone who has something to say to it.
 #[derive(Debug, Clone)]
@@ -152,7 +166,9 @@ impl Driver {
     }
 
     /// Runs until it is told to stop, and then until the ledger has everything.
-    pub async fn run(mut self) {
+    pub async fn run(mut self) -> Result<(), WriterGone> {
+        let mut messages = Vec::with_capacity(BATCH);
+        let mut settled = Vec::with_capacity(BATCH);
         loop {
             self.carry_out();
             let now = clock::elapsed();
@@ -165,21 +181,29 @@ impl Driver {
             tokio::select! {
                 // Outcomes first: they set seats free and answers on their way.
                 biased;
-                Some((id, outcome)) = self.outcomes.recv() => {
-                    self.under_way -= 1;
-                    self.handle(Input::Appended { id, outcome });
-                }
-                message = self.inbox.recv() => match message {
-                    Some(Message::Stop) | None => break,
-                    Some(message) => self.take(message),
+                count = self.outcomes.recv_many(&mut settled, BATCH) => match count {
+                    0 => return Err(WriterGone),
+                    _ => settled.drain(..).for_each(|(id, outcome)| self.settle(id, outcome)),
                 },
+                _ = self.inbox.recv_many(&mut messages, BATCH) => {
+                    // No message at all: nobody is left who could say anything.
+                    if messages.is_empty() || messages.drain(..).any(|message| self.take(message).is_break()) {
+                        break;
+                    }
+                }
                 () = sleep(pause) => self.handle(Input::Tick),
             }
         }
         self.finish().await;
+        Ok(())
     }
 
-    fn take(&mut self, message: Message) {
+    fn settle(&mut self, id: AppendId, outcome: Result<(), AppendError>) {
+        self.under_way -= 1;
+        self.handle(Input::Appended { id, outcome });
+    }
+
+    fn take(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Input(input) => {
                 if let Input::LinkClosed { link, .. } = &input {
@@ -197,8 +221,9 @@ impl Driver {
                 self.handle(Input::Release { ticket: self.last_ticket, number });
             }
             Message::Look(look) => look(&self.node, clock::now()),
-            Message::Stop => {}
+            Message::Stop => return ControlFlow::Break(()),
         }
+        ControlFlow::Continue(())
     }
 
     fn handle(&mut self, input: Input) {
@@ -241,24 +266,28 @@ impl Driver {
         }
     }
 
-    /// Waits for the outcomes that are still to come, so that nothing decided is lost.
+    /// Waits for the outcomes that are still to come, so that nothing decided is lost, and closes the
+    /// ledger. A disk that hangs is not waited for: what it did not take was promised to no one.
     async fn finish(mut self) {
-        const PATIENCE: Duration = Duration::from_secs(3);
-        let settled = timeout(PATIENCE, async {
+        let deadline = Instant::now() + PATIENCE;
+        let settled = timeout_at(deadline, async {
             self.carry_out();
             while self.under_way > 0 {
                 let Some((id, outcome)) = self.outcomes.recv().await else { return };
-                self.under_way -= 1;
-                self.handle(Input::Appended { id, outcome });
+                self.settle(id, outcome);
                 self.carry_out();
             }
         });
-        if settled.await.is_err() {
-            self.log.error(Module::Main, "The ledger did not take everything in time.");
-            return;
-        }
-        if let Err(error) = self.writer.finish() {
-            self.log.error(Module::Main, error);
+        let settled = settled.await;
+        let writer = self.writer;
+        let closed = timeout_at(deadline, spawn_blocking(move || writer.finish())).await;
+        match (settled, closed) {
+            (Ok(()), Ok(Ok(Ok(())))) => {}
+            (Ok(()), Ok(Ok(Err(error)))) => self.log.error(Module::Main, error),
+            (Ok(()), Ok(Err(panic))) => self.log.error(Module::Main, panic),
+            (Err(_), _) | (_, Err(_)) => {
+                self.log.error(Module::Main, "The ledger did not take everything in time.");
+            }
         }
     }
 }

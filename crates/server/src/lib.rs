@@ -1,6 +1,7 @@
 //! Serves: the license server and the administrator's tools.
 //!
-//! - [`run`]: the wiring, from start to end; [`supervisor`]: signals and the service manager.
+//! - [`run`]: the wiring, from start to end; [`supervisor`]: signals and the service manager;
+//!   [`reload`]: SIGHUP.
 //! - [`driver`]: the task that owns the core's node and carries out what it decides.
 //! - [`listener`], [`addresses`], [`link`], [`credentials`]: emulators and their connections.
 //! - [`service`], [`control`]: what the administrator's tools ask of a running server.
@@ -22,6 +23,7 @@ pub mod listener;
 pub mod log;
 pub mod machine;
 pub mod port_owner;
+pub mod reload;
 pub mod run;
 pub mod service;
 pub mod supervisor;

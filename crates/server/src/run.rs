@@ -12,7 +12,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
 };
 use tokio_rustls::TlsAcceptor;
 use ve_core::{
@@ -34,14 +34,15 @@ use crate::{
     addresses::{self, Addresses},
     config::{Config, ConfigError},
     control,
-    driver::{Driver, NodeHandle, Stopped},
+    driver::{Driver, NodeHandle, Stopped, WriterGone},
     home::{Home, HomeError, HomeLockError, HostLockError, host_lock},
     link::Shared,
     listener::{self, BindError},
     log::{Log, LogSettings, LogZone, Module, OpenError, program},
     machine,
+    reload::{Reload, load_config},
     service::{Parts, Service},
-    supervisor::{self, Event},
+    supervisor::{self, Event, Events},
 };
 
 /// What the command line says.
@@ -111,13 +112,15 @@ impl RunError {
 
 /// Runs a server until a signal ends it.
 pub async fn run(options: Options) -> Result<(), RunError> {
-    let home = options.home;
-    let mut config = Config::load(&home.config_file())?;
-    config.listen = options.listen.unwrap_or(config.listen);
+    // From here on no signal is lost: what comes during the start is done after it.
+    let events = Events::listen()?;
+    let Options { home, listen } = options;
+    let config = load_config(&home, listen)?;
     home.create()?;
     let _home_lock = home.lock()?;
     let log = open_log(&home, &config)?;
-    let outcome = start_and_serve(&home, &config, &log).await;
+    let watch = Watch { events, reload: Reload::new(config.clone(), listen) };
+    let outcome = start_and_serve(&home, &config, &log, watch).await;
     if let Err(error) = &outcome {
         log.error(Module::Main, error);
     }
@@ -139,25 +142,63 @@ fn open_log(home: &Home, config: &Config) -> Result<Log, OpenError> {
     Ok(log)
 }
 
-async fn start_and_serve(home: &Home, config: &Config, log: &Log) -> Result<(), RunError> {
+/// What clients and tools come in by.
+struct Doors {
+    links: TcpListener,
+    tls: TlsAcceptor,
+    limits: addresses::Limits,
+    control: UnixListener,
+}
+
+/// What the server reacts to while it serves.
+struct Watch {
+    events: Events,
+    reload: Reload,
+}
+
+async fn start_and_serve(
+    home: &Home,
+    config: &Config,
+    log: &Log,
+    watch: Watch,
+) -> Result<(), RunError> {
     let key = Arc::new(load_key(home)?);
     let _host_lock = host_lock(&key.public())?;
     let machine = read_machine(config, log)?;
-    let listener = listener::bind(config.listen)?;
-    let listen = listener.local_addr()?;
-    let control = control::server::bind(&home.control_socket())?;
+    let doors = open_doors(home, config, &key)?;
     let (driver, node) = start_node(home, &key, log)?;
     let service = Arc::new(Service::new(Parts {
         node,
         home: home.clone(),
         server_key: key.public(),
         log: log.clone(),
-        listen: listen.to_string(),
+        listen: doors.links.local_addr()?.to_string(),
         since: clock::now().wall,
     }));
-    let driver = tokio::spawn(driver.run());
-    let served = serve(&service, key, config, machine, listener, control).await;
+    let mut driver = tokio::spawn(driver.run());
+    let serving = async {
+        get_ready(&service, machine).await.map_err(failed)?;
+        serve(&service, key, doors, watch).await
+    };
+    let served = tokio::select! {
+        // It ends by itself only when the license path has failed, and then nothing goes on.
+        ended = &mut driver => return node_ended(ended),
+        served = serving => served,
+    };
     end(driver, &service.node, served).await
+}
+
+fn open_doors(home: &Home, config: &Config, key: &SigningKey) -> Result<Doors, RunError> {
+    let tls = tls::server_config(Identity::from_pkcs8(&key.pkcs8_der())?)?;
+    Ok(Doors {
+        links: listener::bind(config.listen)?,
+        tls: TlsAcceptor::from(Arc::new(tls)),
+        limits: addresses::Limits {
+            links: config.limits.max_links,
+            links_per_address: config.limits.max_links_per_address,
+        },
+        control: control::server::bind(&home.control_socket())?,
+    })
 }
 
 /// The server's key; made at the first start, and never silently replaced.
@@ -181,7 +222,11 @@ fn read_machine(config: &Config, log: &Log) -> Result<Machine, PlatformError> {
 fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeHandle), RunError> {
     let mut store = Embedded::open(&home.ledger())?;
     if store.is_new() && crate::installed::has_license_files(home) {
-        log.warn(Module::Main, "There was no ledger.db beside the licenses: what it knew of sessions, versions and hours is gone.");
+        log.warn(
+            Module::Main,
+            "There was no ledger.db beside the licenses: if this server has run before, what it knew \
+             of sessions, versions and hours is gone.",
+        );
     }
     let remembered = store.remember()?;
     let settings = Settings { server_key: key.public(), heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS.into() };
@@ -192,39 +237,37 @@ fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeH
     Ok(Driver::new(node, log.clone(), writer, outcomes))
 }
 
+/// The node gets to know what it serves on and what, and lets its known sessions in.
+async fn get_ready(service: &Service, machine: Machine) -> Result<(), Stopped> {
+    service.take_machine(machine).await?;
+    service.load_licenses(true).await?;
+    service.node.input(Input::Ready).await?;
+    // What the node says of the licenses stands in the log before the server is ready.
+    service.node.look(|_, _| ()).await
+}
+
 /// Serves until a signal, or a failure in the license path.
 async fn serve(
     service: &Arc<Service>,
     key: Arc<SigningKey>,
-    config: &Config,
-    machine: Machine,
-    listener: TcpListener,
-    control: UnixListener,
+    doors: Doors,
+    watch: Watch,
 ) -> Result<(), RunError> {
-    service.take_machine(machine).await.map_err(failed)?;
-    service.load_licenses(true).await.map_err(failed)?;
-    service.node.input(Input::Ready).await.map_err(failed)?;
-    // What the node says of the licenses stands in the log before the server is ready.
-    service.node.look(|_, _| ()).await.map_err(failed)?;
-    let tls = tls::server_config(Identity::from_pkcs8(&key.pkcs8_der())?)?;
+    let Doors { links, tls, limits, control } = doors;
     let shared = Shared {
-        tls: TlsAcceptor::from(Arc::new(tls)),
+        tls,
         key,
         credentials: service.credentials.clone(),
         node: service.node.clone(),
         log: service.log.clone(),
     };
-    let limits = addresses::Limits {
-        links: config.limits.max_links,
-        links_per_address: config.limits.max_links_per_address,
-    };
     let (stop, stopped) = watch::channel(false);
-    let mut links = tokio::spawn(listener::accept(listener, shared, Addresses::new(limits), stopped));
+    let mut links = tokio::spawn(listener::accept(links, shared, Addresses::new(limits), stopped));
     let tools = tokio::spawn(control::server::serve(control, Arc::clone(service)));
     service.log.write(program::listening(&service.listen));
     service.log.write(program::ready());
     let outcome = tokio::select! {
-        outcome = watch_over(service, config) => outcome,
+        outcome = watch_over(service, watch) => outcome,
         // It ends by itself only when a link has panicked.
         ended = &mut links => Err(links_failed(ended)),
     };
@@ -242,8 +285,8 @@ async fn serve(
 }
 
 /// Waits for signals, does what they ask, and shows the service manager that the node answers.
-async fn watch_over(service: &Arc<Service>, config: &Config) -> Result<(), RunError> {
-    let mut events = supervisor::Events::listen()?;
+async fn watch_over(service: &Arc<Service>, watch: Watch) -> Result<(), RunError> {
+    let Watch { mut events, mut reload } = watch;
     supervisor::ready();
     loop {
         match events.next().await {
@@ -251,7 +294,11 @@ async fn watch_over(service: &Arc<Service>, config: &Config) -> Result<(), RunEr
                 supervisor::stopping();
                 return Ok(());
             }
-            Event::Reload => reload(service, config).await?,
+            Event::Reload => {
+                supervisor::reloading();
+                reload.run(service).await.map_err(failed)?;
+                supervisor::ready();
+            }
             Event::Watchdog => {
                 service.node.look(|_, _| ()).await.map_err(failed)?;
                 supervisor::alive();
@@ -260,36 +307,11 @@ async fn watch_over(service: &Arc<Service>, config: &Config) -> Result<(), RunEr
     }
 }
 
-/// SIGHUP: the log's file, the machine and the licenses are taken up anew. A configuration that has
-/// become wrong changes nothing.
-async fn reload(service: &Arc<Service>, config: &Config) -> Result<(), RunError> {
-    supervisor::reloading();
-    service.log.reopen();
-    let fresh = match Config::load(&service.home.config_file()) {
-        Ok(fresh) => fresh,
-        Err(error) => {
-            service.log.error(Module::Main, format!("The configuration stays as it was: {error}"));
-            config.clone()
-        }
-    };
-    if (fresh.limits.clone(), fresh.log.clone()) != (config.limits.clone(), config.log.clone()) {
-        service.log.warn(Module::Main, "Changes of [log] and [limits] take effect at the next start.");
-    }
-    match machine::read(fresh.host.platform) {
-        Ok(host) => service.take_machine(host.machine).await.map_err(failed)?,
-        Err(error) => service.log.error(Module::License, error),
-    }
-    service.load_licenses(false).await.map_err(failed)?;
-    service.log.info(Module::Main, "Configuration and licenses were read again.");
-    supervisor::ready();
-    Ok(())
-}
-
 fn failed(stopped: Stopped) -> RunError {
     RunError::Failed(stopped.to_string())
 }
 
-type LinksEnded = Result<Result<(), tokio::task::JoinError>, tokio::task::JoinError>;
+type LinksEnded = Result<Result<(), JoinError>, JoinError>;
 
 fn links_failed(ended: LinksEnded) -> RunError {
     RunError::Failed(match ended {
@@ -298,11 +320,22 @@ fn links_failed(ended: LinksEnded) -> RunError {
     })
 }
 
-/// Lets the node settle what it has decided, then ends.
-async fn end(driver: JoinHandle<()>, node: &NodeHandle, served: Result<(), RunError>) -> Result<(), RunError> {
-    node.stop().await;
-    match driver.await {
-        Ok(()) => served,
+type NodeEnded = Result<Result<(), WriterGone>, JoinError>;
+
+fn node_ended(ended: NodeEnded) -> Result<(), RunError> {
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(gone)) => Err(RunError::Failed(gone.to_string())),
         Err(panic) => Err(RunError::Failed(panic.to_string())),
     }
+}
+
+/// Lets the node settle what it has decided, then ends.
+async fn end(
+    driver: JoinHandle<Result<(), WriterGone>>,
+    node: &NodeHandle,
+    served: Result<(), RunError>,
+) -> Result<(), RunError> {
+    node.stop().await;
+    node_ended(driver.await).and(served)
 }

@@ -1,7 +1,7 @@
 //! A license server as an administrator runs it: a home, a vendor's license for it, `licensed`.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{self, Child, Stdio},
@@ -12,67 +12,54 @@ use serde_json::Value;
 
 use crate::{
     programs,
-    vendor::{LicenseBuilder, Vendor, vendor},
+    vendor::{LicenseBuilder, Vendor},
     wait,
 };
 
-/// A license server in a folder of its own. Dropping it kills it.
+/// Installs a license of `vendor` in a server's home with the administrator's own tools, whether a
+/// server runs there or not. `edit` changes the license; see [`Vendor::license`] for what it says
+/// otherwise.
+#[track_caller]
+pub fn install(
+    vendor: &Vendor,
+    home: &Path,
+    edit: impl for<'a> FnOnce(LicenseBuilder<'a>) -> LicenseBuilder<'a>,
+) {
+    vendor.trust_in(home);
+    let (c2v, v2c) = (home.join("server.c2v"), home.join("server.v2c"));
+    tool("c2v", home, &["--filename", path_text(&c2v)]);
+    edit(vendor.license_for(&c2v)).write(&v2c);
+    tool("v2c", home, &["--filename", path_text(&v2c)]);
+}
+
+/// A running license server. Dropping it kills it.
 #[derive(Debug)]
 pub struct Server {
-    folder: PathBuf,
-    vendor: Vendor,
+    home: PathBuf,
     listen: SocketAddr,
     starts: u32,
     process: Option<Child>,
 }
 
 impl Server {
-    /// Makes a vendor and a server in `folder`, installs a license after `edit` was made to it, and
-    /// starts `licensed` on a free port; returns when it is ready to serve.
-    ///
-    /// See [`Vendor::license`] for what the license says otherwise.
+    /// Starts `licensed` in `home` on a free port; returns when it is ready to serve.
     #[track_caller]
-    pub fn start(
-        folder: &Path,
-        edit: impl for<'a> FnOnce(LicenseBuilder<'a>) -> LicenseBuilder<'a>,
-    ) -> Self {
-        let mut server = Self::prepare(folder);
-        server.install(edit);
-        server.launch();
-        server
-    }
-
-    /// The same without any license.
-    #[track_caller]
-    pub fn start_without_license(folder: &Path) -> Self {
-        let mut server = Self::prepare(folder);
-        server.launch();
-        server
-    }
-
-    fn prepare(folder: &Path) -> Self {
-        let vendor = vendor(&folder.join("vendor"));
-        vendor.trust_in(&folder.join("home"));
+    pub fn start(home: &Path) -> Self {
+        fs::create_dir_all(home).expect("a home");
         let listen = SocketAddr::new(own_address().into(), 0);
-        Self { folder: folder.to_owned(), vendor, listen, starts: 0, process: None }
-    }
-
-    /// Installs a license for this server with the administrator's own tools, whether it runs or not.
-    #[track_caller]
-    pub fn install(&self, edit: impl for<'a> FnOnce(LicenseBuilder<'a>) -> LicenseBuilder<'a>) {
-        let (c2v, v2c) = (self.folder.join("server.c2v"), self.folder.join("server.v2c"));
-        self.tool("c2v", &["--filename", path_text(&c2v)]);
-        edit(self.vendor.license_for(&c2v)).write(&v2c);
-        self.tool("v2c", &["--filename", path_text(&v2c)]);
+        let mut server = Self { home: home.to_owned(), listen, starts: 0, process: None };
+        server.launch();
+        server
     }
 
     /// Starts it, on the port that it had if it ran before, and waits until it is ready to serve.
+    #[track_caller]
     fn launch(&mut self) {
         self.starts += 1;
-        let output = self.folder.join(format!("licensed-{}.out", self.starts));
+        let output = self.home.join(format!("licensed-{}.out", self.starts));
         let file = File::create(&output).expect("a file for the server's output");
         let child = programs::command("licensed")
-            .args(["--home", path_text(&self.home())])
+            .args(["--home", path_text(&self.home)])
             .args(["--listen", &self.listen.to_string()])
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
@@ -126,8 +113,8 @@ impl Server {
     }
 
     /// Its home.
-    pub fn home(&self) -> PathBuf {
-        self.folder.join("home")
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// What its current log says.
@@ -137,18 +124,13 @@ impl Server {
 
     /// Its log.
     pub fn log_file(&self) -> PathBuf {
-        self.home().join("log/license.log")
-    }
-
-    /// The vendor of its licenses.
-    pub const fn vendor(&self) -> &Vendor {
-        &self.vendor
+        self.home.join("log/license.log")
     }
 
     /// Runs `licensectl` with these arguments; what it prints.
     #[track_caller]
     pub fn licensectl(&self, arguments: &[&str]) -> String {
-        self.tool("licensectl", arguments)
+        tool("licensectl", &self.home, arguments)
     }
 
     /// A report of `licensectl --json`, such as `sessions` or `denials`: the list of that name.
@@ -161,20 +143,20 @@ impl Server {
             other => panic!("{report} is no list but {other}"),
         }
     }
-
-    /// Runs a tool on the home; panics with what it says when it fails.
-    #[track_caller]
-    fn tool(&self, name: &str, arguments: &[&str]) -> String {
-        let mut command = programs::command(name);
-        command.args(["--home", path_text(&self.home())]).args(arguments);
-        programs::output_of(command)
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Runs a tool on a home; panics with what it says when it fails.
+#[track_caller]
+fn tool(name: &str, home: &Path, arguments: &[&str]) -> String {
+    let mut command = programs::command(name);
+    command.args(["--home", path_text(home)]).args(arguments);
+    programs::output_of(command)
 }
 
 /// The address in the line that tells of it.

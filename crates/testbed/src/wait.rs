@@ -18,10 +18,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Waits until `look` finds something. `what` is what the panic says was missing.
 #[track_caller]
 pub fn until<T>(what: impl Display, look: impl FnMut() -> Option<T>) -> T {
-    match within(LIMIT, look) {
+    match try_until(look) {
         Some(found) => found,
         None => panic!("waited {} s in vain: {what}", LIMIT.as_secs()),
     }
+}
+
+/// The same for a caller who has more to say when nothing was found.
+pub fn try_until<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    within(LIMIT, look)
 }
 
 /// Waits until `file`, which may not be there yet, holds `text`; returns all it holds then.

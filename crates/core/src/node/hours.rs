@@ -20,7 +20,7 @@ impl Node {
         number: SessionNumber,
         left_at: Option<Elapsed>,
     ) {
-        if let Some(meter) = self.meter_of(now, number) {
+        if let Some(meter) = self.meter_of(number) {
             meter.start(now.elapsed, left_at);
         }
         // The hours may run out before the next look at the clocks that was planned without them.
@@ -34,18 +34,17 @@ impl Node {
 
     /// A live session is about to lose its link; it was last heard of at `last_heard`.
     pub(super) fn stop_meter(&mut self, now: Now, number: SessionNumber, last_heard: Elapsed) {
-        if let Some(meter) = self.meter_of(now, number) {
+        if let Some(meter) = self.meter_of(number) {
             meter.stop(now.elapsed, last_heard);
         }
     }
 
     /// The meter that a session's run time counts on now: that of the installed version, whichever
     /// version the session was opened under.
-    fn meter_of(&mut self, now: Now, number: SessionNumber) -> Option<&mut Meter> {
+    fn meter_of(&mut self, number: SessionNumber) -> Option<&mut Meter> {
         let id = &self.sessions.find(number)?.record.license_id;
         let version = self.licenses.get(id)?.license.version;
-        let meter = self.meters.entry((id.clone(), version));
-        Some(meter.or_insert_with(|| Meter::resume(0, now.elapsed)))
+        self.meters.get_mut(&(id.clone(), version))
     }
 
     /// A new version has a meter of its own, which runs at once when sessions are live.
@@ -78,7 +77,7 @@ impl Node {
 
     /// Charges a license's meter for a session that has just given proof of life.
     pub(super) fn charge(&mut self, now: Now, number: SessionNumber) {
-        if let Some(meter) = self.meter_of(now, number) {
+        if let Some(meter) = self.meter_of(number) {
             meter.advance(now.elapsed);
         }
     }

@@ -109,7 +109,7 @@ impl Node {
     }
 
     /// A reservation whose length was not known counts from when its license is.
-    fn count_lease(&mut self, now: Now, number: SessionNumber) {
+    pub(super) fn count_lease(&mut self, now: Now, number: SessionNumber) {
         let state = self.sessions.find(number).map(|session| session.state);
         if let Some(State::Left { since, until: NO_END }) = state {
             let until = self.reserved_until(number, now.elapsed);
@@ -121,9 +121,6 @@ impl Node {
     /// known session gets a full lease. One whose license is missing keeps its seat until that is
     /// installed again: no one else could take it anyway.
     pub(super) fn begin_to_serve(&mut self, now: Now) {
-        if self.ready {
-            return;
-        }
         self.ready = true;
         let ids: Vec<LicenseId> = self.licenses.keys().cloned().collect();
         for id in &ids {

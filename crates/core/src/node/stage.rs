@@ -93,6 +93,7 @@ impl Node {
         if license.is_none_or(|id| !self.licenses.contains_key(id)) {
             return; // Without its license no one can use its seat, nor say how long to hold it.
         }
+        self.count_lease(now, number);
         if let Err(refusal) = self.still_stands(now, number) {
             self.revoke(now, number, &refusal);
         }

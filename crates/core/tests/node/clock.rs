@@ -80,3 +80,15 @@ fn leases_do_not_look_at_the_wall_clock() {
     server.pass(999);
     server.login_from(1, emulator("ss5").session(session)).granted();
 }
+
+#[test]
+fn the_last_verdict_stands_until_the_next_look_at_the_clocks() {
+    let expires = WALL_AT_START.plus_seconds(90 * DAY_SECONDS);
+    let mut server = Server::with([license(44).expires(expires).instances(1)]);
+    server.step_wall_clock(400 * DAY_SECONDS);
+    server.pass(15_000);
+    server.step_wall_clock(-400 * DAY_SECONDS);
+    assert_eq!(server.login_from(1, emulator("ss5")).code(), ReasonCode::LicenseExpired);
+    server.pass(10_000);
+    server.login_from(1, emulator("ss5")).granted();
+}

@@ -145,10 +145,21 @@ fn a_late_version_mark_lowers_none() {
     let mut server = Server::with([]);
     server.ledger.disk = Disk::Full;
     server.install([license(44).instances(1)]);
-    server.install([license(44).version(2).instances(1)]);
     server.ledger.disk = Disk::Fine;
-    server.pass(30_000);
+    // Version 2 is written at once, and version 1 after it, at the next try.
+    server.install([license(44).version(2).instances(1)]);
     server.install([license(44).instances(1)]);
     let rolled_back = server.login_from(1, emulator("ss5"));
     assert_eq!(rolled_back.code(), ReasonCode::LicenseVersionRolledBack);
+}
+
+#[test]
+fn a_disk_that_is_full_is_not_asked_to_remember_denials() {
+    let mut server = Server::with([license(44).instances(1)]);
+    server.ledger.disk = Disk::Full;
+    server.login_from(1, emulator("ss5")).refused();
+    server.ledger.disk = Disk::Slow;
+    server.login_from(1, emulator("ss5").cpus(99)).refused();
+    assert!(server.ledger.waiting.is_empty());
+    assert_eq!(server.node.denials().count(), 2, "memory has room for them");
 }

@@ -9,7 +9,7 @@ use ve_core::{
 };
 
 use crate::harness::{
-    HEARTBEAT_TIMEOUT_MS, LicenseBuilder, Outcome, Server, emulator, license, machine,
+    Disk, HEARTBEAT_TIMEOUT_MS, LicenseBuilder, Outcome, Server, emulator, license, machine,
 };
 
 const GRACE_MS: u64 = 20 * MINUTE_MS;
@@ -122,9 +122,73 @@ fn a_takeover_that_fails_leaves_a_held_seat_held() {
     server.login_from(1, emulator("ss5")).granted();
     server.release(1).unwrap().unwrap();
     server.pass(MINUTE_MS);
-    server.ledger.disk = crate::harness::Disk::Full;
+    server.ledger.disk = Disk::Full;
     assert_eq!(server.login_from(1, emulator("ss5").run(2)).code(), ReasonCode::ServerBusy);
     assert_eq!(server.states(), ["held"]);
     let reserved_ms = server.node.sessions(server.now()).next().unwrap().reserved_ms;
     assert_eq!(reserved_ms, Some(RESERVED_MS - MINUTE_MS));
+}
+
+/// A server on which emulator `ss5` was released, and which is writing down its next login.
+fn coming_back() -> Server {
+    let mut server = Server::with([strict(1)]);
+    server.login_from(1, emulator("ss5")).granted();
+    server.release(1).unwrap().unwrap();
+    server.ledger.disk = Disk::Slow;
+    let link = server.link(1);
+    server.ask_login(link, emulator("ss5").run(2));
+    assert_eq!(server.states(), ["closing", "opening"]);
+    server
+}
+
+#[test]
+fn a_successor_that_is_revoked_before_it_is_durable_holds_its_predecessors_seat() {
+    let mut server = coming_back();
+    server.install([]);
+    server.catch_up();
+    assert_eq!(server.states(), ["held"]);
+    assert_reserved(&mut server);
+}
+
+#[test]
+fn a_successor_that_fails_gives_the_seat_back_although_the_license_is_gone() {
+    let mut server = coming_back();
+    server.install([]);
+    server.settle_one(false);
+    server.catch_up();
+    assert_eq!(server.states(), ["held"]);
+    assert_reserved(&mut server);
+
+    let mut server = Server::with([strict(1)]);
+    let link = server.link(1);
+    server.login(link, emulator("ss5")).granted();
+    server.close(link);
+    server.ledger.disk = Disk::Slow;
+    let link = server.link(1);
+    server.ask_login(link, emulator("ss5").run(2));
+    server.install([]);
+    server.settle_one(false);
+    server.catch_up();
+    assert_eq!(server.states(), ["left"]);
+    assert_reserved(&mut server);
+}
+
+#[test]
+fn a_seat_whose_license_came_back_while_a_takeover_failed_has_an_end() {
+    let mut server = Server::with([strict(1)]);
+    server.login_from(1, emulator("ss5")).granted();
+    let other = || license(45).lease(Lease::Grace).grace_ms(GRACE_MS).instances(1);
+    server.kill(1_000);
+    server.input(Input::Machine(machine(4)));
+    server.install([other()]);
+    server.input(Input::Ready);
+    server.ledger.disk = Disk::Slow;
+    let link = server.link(1);
+    server.ask_login(link, emulator("ss5").run(2));
+    server.install([other(), strict(1)]);
+    server.settle_one(false);
+    while server.settle_one(false) {}
+    server.ledger.disk = Disk::Fine;
+    assert_eq!(server.states(), ["left"]);
+    assert_reserved(&mut server);
 }

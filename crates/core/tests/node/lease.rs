@@ -1,6 +1,9 @@
 //! A connection that breaks keeps its seat for the lease, and only for its owner.
 
-use ve_core::{node::io::Note, reason::ReasonCode};
+use ve_core::{
+    node::io::{Input, Note},
+    reason::ReasonCode,
+};
 
 use crate::harness::{Outcome, Server, emulator, license};
 
@@ -109,4 +112,15 @@ fn a_session_is_checked_on_its_own_link_only() {
     let other = server.link(1);
     assert_eq!(server.check(other, session).code(), ReasonCode::BadRequest);
     server.check(link, session).granted();
+}
+
+#[test]
+fn a_proof_of_life_from_the_future_reserves_no_longer() {
+    let mut server = Server::with([license(44).instances(1)]);
+    let link = server.link(1);
+    server.login(link, emulator("ss5")).granted();
+    let last_heard = server.now().elapsed.plus_ms(1_000_000);
+    server.input(Input::LinkClosed { link, last_heard });
+    server.pass(120_000);
+    assert!(server.states().is_empty());
 }

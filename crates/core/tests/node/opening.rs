@@ -106,3 +106,25 @@ fn a_session_that_is_being_written_down_can_not_be_released() {
         "bad-request: the session can't be released: it is just being opened; try again."
     );
 }
+
+#[test]
+fn who_is_as_good_as_refused_costs_no_one_else_their_seat() {
+    let mut server = Server::with([license(44).instances(3)]);
+    server.login_from(1, emulator("ss5")).granted();
+    server.ledger.disk = Disk::Slow;
+    let login = |server: &mut Server, host| {
+        let link = server.link(host);
+        server.ask_login(link, emulator("ss5"))
+    };
+    let second = login(&mut server, 2);
+    let third = login(&mut server, 3);
+    server.install([license(44).version(2).instances(2)]);
+    server.install([license(44).version(3).instances(4)]);
+    let fourth = login(&mut server, 4);
+    server.install([license(44).version(4).instances(3)]);
+    server.catch_up();
+    server.answer(second).granted();
+    assert_eq!(server.answer(third).code(), ReasonCode::InstanceLimit);
+    server.answer(fourth).granted();
+    assert_eq!(server.states(), ["live", "live", "live"]);
+}

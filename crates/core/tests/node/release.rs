@@ -75,3 +75,19 @@ fn what_is_not_there_can_not_be_released() {
         "bad-request: there is no session 9."
     );
 }
+
+#[test]
+fn a_new_start_ends_the_block_before_and_after_a_restart() {
+    for restart in [false, true] {
+        let mut server = Server::with([license(44).instances(1)]);
+        server.login_from(1, emulator("ss5")).granted();
+        server.release(1).unwrap().unwrap();
+        let link = server.link(1);
+        let session = server.login(link, emulator("ss5").run(2)).granted().session;
+        server.logout(link, session);
+        if restart {
+            server.restart_after(1_000);
+        }
+        server.login_from(1, emulator("ss5")).granted();
+    }
+}

@@ -127,17 +127,27 @@ fn sessions_find_their_section_in_a_version_that_came_while_the_server_was_down(
 
 #[test]
 fn a_shrink_that_came_while_the_server_was_down_takes_from_the_newest() {
-    let mut server = Server::with([license(44).instances(2)]);
-    let oldest = server.login_from(1, emulator("a")).granted().session;
-    server.login_from(2, emulator("b")).granted();
-    server.kill(1_000);
-    server.input(Input::Machine(machine(4)));
-    server.install([license(44).version(2).instances(1)]);
-    server.input(Input::Ready);
-    assert_eq!(server.states(), ["left"]);
+    for (lease, expected) in
+        [(Lease::For(120_000), &["left"][..]), (Lease::Grace, &["left", "held"])]
+    {
+        let mut server = Server::with([license(44).lease(lease).instances(2)]);
+        let oldest = server.login_from(1, emulator("a")).granted().session;
+        server.login_from(2, emulator("b")).granted();
+        server.kill(1_000);
+        server.input(Input::Machine(machine(4)));
+        server.install([license(44).version(2).lease(lease).instances(1)]);
+        server.input(Input::Ready);
+        assert_eq!(server.states(), expected);
+        assert_revoked_by_shrink(&server, "b");
+        server.login_from(1, emulator("a").session(oldest)).granted();
+        server.pass(3 * 60 * MINUTE_MS);
+        assert_eq!(server.states(), ["live"]);
+    }
+}
+
+fn assert_revoked_by_shrink(server: &Server, emulator: &str) {
     assert!(server.notes().iter().any(|note| {
         matches!(note, Note::Revoked(who, refusal)
-            if who.emulator.as_str() == "b" && refusal.code == ReasonCode::InstanceLimit)
+            if who.emulator.as_str() == emulator && refusal.code == ReasonCode::InstanceLimit)
     }));
-    server.login_from(1, emulator("a").session(oldest)).granted();
 }

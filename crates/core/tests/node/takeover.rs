@@ -207,3 +207,23 @@ fn a_session_has_one_successor() {
     assert_eq!(server.answer(second).code(), ReasonCode::DuplicateInstance);
     assert_eq!(server.states(), ["live"]);
 }
+
+#[test]
+fn a_license_that_is_removed_during_the_wait_opens_for_no_one() {
+    let (mut server, ..) = running();
+    let link = server.link(1);
+    let request = server.ask_login(link, emulator("ss5").run(2));
+    server.install([]);
+    assert_eq!(server.answer(request).code(), ReasonCode::LicenseNotAvailable);
+    assert!(server.states().is_empty());
+}
+
+#[test]
+fn a_session_belongs_to_one_emulator() {
+    let (mut server, link, session) = running();
+    server.close(link);
+    assert_eq!(
+        server.login_from(1, emulator("other").session(session)).refused().to_string(),
+        "bad-request: the session belongs to an emulator of another name."
+    );
+}

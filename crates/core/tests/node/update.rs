@@ -1,8 +1,14 @@
 //! A license is updated while emulators run under it.
 
-use ve_core::{node::Preview, reason::ReasonCode};
+use ve_core::{
+    id::ServerKey,
+    node::{Preview, io::Ask},
+    reason::ReasonCode,
+};
 
-use crate::harness::{Outcome, Server, WALL_AT_START, emulator, license, section};
+use crate::harness::{
+    Disk, LicenseBuilder, Outcome, Server, WALL_AT_START, emulator, license, section,
+};
 
 #[test]
 fn sessions_that_are_still_covered_notice_nothing() {
@@ -107,8 +113,8 @@ fn an_end_under_way_costs_no_one_else_their_seat() {
     let (first, second) = (server.link(1), server.link(2));
     let leaving = server.login(first, emulator("a")).granted().session;
     let staying = server.login(second, emulator("b")).granted().session;
-    server.ledger.disk = crate::harness::Disk::Slow;
-    server.ask(first, ve_core::node::io::Ask::Logout(leaving));
+    server.ledger.disk = Disk::Slow;
+    server.ask(first, Ask::Logout(leaving));
     server.install([license(44).version(2).instances(1)]);
     server.catch_up();
     server.check(second, staying).granted();
@@ -120,7 +126,7 @@ fn a_preview_says_what_would_happen_and_does_nothing() {
     for host in 1..=3 {
         server.login_from(host, emulator("ss5")).granted();
     }
-    let preview = |next: crate::harness::LicenseBuilder| {
+    let preview = |next: LicenseBuilder| {
         let Preview { kept, revoked } = server.node.preview_install(server.now(), &next.build());
         let revoked: Vec<_> = revoked.iter().map(|(n, why)| format!("{n} {}", why.code)).collect();
         (kept, revoked)
@@ -130,8 +136,24 @@ fn a_preview_says_what_would_happen_and_does_nothing() {
         preview(license(44).version(2).instances(1)),
         (1, vec!["2 instance-limit".to_string(), "3 instance-limit".to_string()])
     );
-    let (kept, revoked) = preview(license(44).version(2).expires(WALL_AT_START).instances(3));
-    assert_eq!(kept, 0);
-    assert!(revoked.iter().all(|line| line.ends_with("license-expired")), "{revoked:?}");
+    let elsewhere = license(44).version(2).bound_to(ServerKey([1; 32])).instances(1);
+    let (kept, revoked) = preview(elsewhere);
+    assert_eq!((kept, revoked.len()), (0, 3));
+    assert_eq!(revoked[0], "2 instance-limit");
+    assert_eq!(revoked[2], "1 binding-changed");
     assert_eq!(server.states(), ["live", "live", "live"]);
+}
+
+#[test]
+fn a_preview_does_not_count_who_is_leaving_anyway() {
+    let mut server = Server::with([license(44).instances(2)]);
+    let link = server.link(1);
+    let leaving = server.login(link, emulator("a")).granted().session;
+    server.login_from(2, emulator("b")).granted();
+    server.ledger.disk = Disk::Slow;
+    server.ask(link, Ask::Logout(leaving));
+    let covering = license(44).version(2).instances(1).build();
+    let nothing = license(44).version(2).with(section("B").hardware("X/1")).build();
+    assert_eq!(server.node.preview_install(server.now(), &covering).kept, 1);
+    assert_eq!(server.node.preview_install(server.now(), &nothing).revoked.len(), 1);
 }

@@ -3,7 +3,7 @@
 use ve_core::{
     fingerprint::Component,
     id::ServerKey,
-    license::Mode,
+    license::{Mode, Verified},
     node::io::{Input, Note, UnusableLicense},
     reason::{ReasonCode, Refusal},
     time::{DAY_MS, HOUR_MS},
@@ -187,4 +187,25 @@ fn validity_is_noted_when_it_changes() {
 fn the_highest_of_two_files_of_one_license_counts() {
     let mut server = Server::with([license(44).version(2).instances(1), license(44).instances(2)]);
     assert_eq!(server.login_from(1, emulator("a")).granted().marks.license_version, 2);
+}
+
+#[test]
+fn a_version_counts_from_the_moment_it_is_valid_here() {
+    // At once, however soon the next file follows.
+    let mut server = Server::with([]);
+    for version in [2, 1] {
+        let trusted = vec![Verified::vouch(license(44).version(version).instances(1).build())];
+        server.input(Input::Licenses { trusted, unusable: Vec::new() });
+    }
+    let code = server.login_from(1, emulator("ss5")).code();
+    assert_eq!(code, ReasonCode::LicenseVersionRolledBack);
+
+    // Or when the machine is again the one that it is bound to.
+    let mut server = Server::with([]);
+    server.input(Input::Machine(machine(8)));
+    server.install([license(44).version(2).instances(1)]);
+    server.input(Input::Machine(machine(4)));
+    server.install([license(44).version(1).instances(1)]);
+    let code = server.login_from(1, emulator("ss5")).code();
+    assert_eq!(code, ReasonCode::LicenseVersionRolledBack);
 }

@@ -1,7 +1,7 @@
 //! An emulator that was started.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ExitStatus},
 };
 
@@ -50,16 +50,18 @@ impl Emulator {
     }
 
     #[track_caller]
-    fn says(&mut self, text: &str, file: &PathBuf) -> String {
+    fn says(&mut self, text: &str, file: &Path) -> String {
         let mut ended = None;
-        let said = wait::until(format_args!("{text:?} in:\n{}", self.story()), || {
+        let said = wait::try_until(|| {
             // Looked at before the file is read: what an ended one said is all there.
             ended = self.process.try_wait().expect("a process");
             let said = wait::content(file);
             (ended.is_some() || said.contains(text)).then_some(said)
         });
-        assert!(said.contains(text), "{ended:?} and no {text:?}\n{}", self.story());
-        said
+        match said {
+            Some(said) if said.contains(text) => said,
+            _ => panic!("no {text:?}; ended: {ended:?}\n{}", self.story()),
+        }
     }
 
     /// What its log says so far.
@@ -101,8 +103,10 @@ impl Emulator {
 
     #[track_caller]
     fn end(&mut self) -> ExitStatus {
-        let what = format!("the end of ve-emulator\n{}", self.story());
-        wait::until(what, || self.process.try_wait().expect("a process"))
+        match wait::try_until(|| self.process.try_wait().expect("a process")) {
+            Some(status) => status,
+            None => panic!("it doesn't end\n{}", self.story()),
+        }
     }
 
     fn story(&self) -> String {

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use ve_core::time::{HOUR_MS, SECOND_MS};
-use ve_testbed::{LicenseBuilder, Server, wait};
+use ve_core::{
+    license::Lease,
+    time::{HOUR_MS, SECOND_MS},
+};
+use ve_testbed::{LicenseBuilder, Server, Vendor, install, vendor, wait};
 
 use crate::host::Host;
 
@@ -12,7 +15,7 @@ use crate::host::Host;
 pub(crate) struct Site {
     pub(crate) server: Server,
     pub(crate) host: Host,
-    /// Removed last, when all that lives in it is dropped.
+    /// Removed last, when all that lives in it is gone.
     folder: TempDir,
 }
 
@@ -20,26 +23,22 @@ impl Site {
     /// With a license that `edit` has changed. It allows three instances with up to 4 CPUs and 512
     /// MB, is checked every two seconds, and keeps its grace period and its leases for an hour, so
     /// that nothing ends by itself.
-    pub(crate) fn new(
-        edit: impl for<'a> FnOnce(LicenseBuilder<'a>) -> LicenseBuilder<'a>,
-    ) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let server = Server::start(&folder.path().join("server"), |license| {
-            edit(patient(license))
-        });
-        Self::around(server, folder)
+    pub(crate) fn new(edit: impl for<'a> FnOnce(LicenseBuilder<'a>) -> LicenseBuilder<'a>) -> Self {
+        Self::make(|vendor, home| install(vendor, home, |license| edit(patient(license))))
     }
 
     /// Without any license.
     pub(crate) fn without_license() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let server = Server::start_without_license(&folder.path().join("server"));
-        Self::around(server, folder)
+        Self::make(Vendor::trust_in)
     }
 
-    fn around(server: Server, folder: TempDir) -> Self {
-        let vendor_key = server.vendor().public_file();
-        let host = Host::new(&folder.path().join("host"), vendor_key, &server.address());
+    fn make(prepare: impl FnOnce(&Vendor, &Path)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let vendor = vendor(&folder.path().join("vendor"));
+        let home = folder.path().join("home");
+        prepare(&vendor, &home);
+        let server = Server::start(&home);
+        let host = Host::new(&folder.path().join("host"), vendor.public_file(), &server.address());
         Self { server, host, folder }
     }
 
@@ -82,5 +81,5 @@ pub(crate) fn grace(license: LicenseBuilder<'_>, grace_ms: u64) -> LicenseBuilde
 
 /// Another time for which a seat stays reserved.
 pub(crate) fn lease(license: LicenseBuilder<'_>, lease_ms: u64) -> LicenseBuilder<'_> {
-    license.with(|license| license.lease = ve_core::license::Lease::For(lease_ms))
+    license.with(|license| license.lease = Lease::For(lease_ms))
 }

@@ -38,12 +38,12 @@ impl Vm {
         }
     }
 
-    /// A SPARCstation. Its firmware knows no power button.
+    /// A `SPARCstation`. Its firmware knows no power button.
     pub(crate) fn sun4m(name: &str) -> Self {
         Self::new(name, "sun-4m", QEMU)
     }
 
-    /// An UltraSPARC machine.
+    /// An `UltraSPARC` machine.
     pub(crate) fn sun4u(name: &str) -> Self {
         let vm = Self::new(name, "sun-4u", QEMU);
         Self { virtual_hardware: "Charon-SSP/4U", ..vm }

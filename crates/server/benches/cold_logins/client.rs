@@ -22,8 +22,8 @@ use ve_wire::{
     frame::{self, FrameReader},
     limits::{MAX_SERVER_MESSAGE_BYTES, VERSIONS},
     proto::{
-        ClientHello, ClientMessage, Login, Logout, ServerMessage, client_message::Kind as Ask, server_message::Kind,
-        statement::Content,
+        ClientHello, ClientMessage, Login, Logout, ServerMessage, client_message::Kind as Ask,
+        server_message::Kind, statement::Content,
     },
     random_bytes,
     statement::{self, Believed},
@@ -84,7 +84,13 @@ fn install_license(folder: &Path, home: &Path) {
 }
 
 fn run(program: &str, home: &Path, file: &Path) {
-    let status = ve_testbed::programs::command(program).arg("--home").arg(home).arg("--filename").arg(file).stdout(Stdio::null()).status();
+    let status = ve_testbed::programs::command(program)
+        .arg("--home")
+        .arg(home)
+        .arg("--filename")
+        .arg(file)
+        .stdout(Stdio::null())
+        .status();
     assert!(status.expect("it runs").success(), "{program} failed");
 }
 
@@ -92,7 +98,9 @@ fn run(program: &str, home: &Path, file: &Path) {
 fn address_of(home: &Path) -> SocketAddr {
     for _ in 0..600 {
         let log = fs::read_to_string(home.join("log/license.log")).unwrap_or_default();
-        let address = log.lines().find_map(|line| line.split("Listening on ").nth(1)?.trim_end_matches('.').parse().ok());
+        let address = log.lines().find_map(|line| {
+            line.split("Listening on ").nth(1)?.trim_end_matches('.').parse().ok()
+        });
         if let (Some(address), true) = (address, log.contains("ready to serve")) {
             return address;
         }
@@ -106,7 +114,8 @@ async fn log_in_and_out(address: SocketAddr, connector: TlsConnector, emulator: 
     stream.set_nodelay(true).expect("an open socket");
     let stream = connector.connect(tls::server_name(), stream).await.expect("a handshake");
     let mut reader = FrameReader::new(stream, MAX_SERVER_MESSAGE_BYTES);
-    let hello = ClientHello { versions: VERSIONS.to_vec(), nonce: fresh(), software: "bench".to_owned() };
+    let hello =
+        ClientHello { versions: VERSIONS.to_vec(), nonce: fresh(), software: "bench".to_owned() };
     say(&mut reader, Ask::Hello(hello)).await;
     assert!(matches!(hear(&mut reader).await, Kind::Hello(_)));
     let nonce = fresh();
@@ -142,15 +151,18 @@ async fn say(reader: &mut Reader, kind: Ask) {
 }
 
 async fn hear(reader: &mut Reader) -> Kind {
-    let message = reader.next::<ServerMessage>().await.expect("a message").expect("an open connection");
+    let message =
+        reader.next::<ServerMessage>().await.expect("a message").expect("an open connection");
     message.kind.expect("a known kind")
 }
 
 /// The next answer, with everything checked that a client must check.
 async fn answer(reader: &mut Reader, nonce: &[u8]) -> Believed {
     let Kind::Answer(answer) = hear(reader).await else { panic!("no answer") };
-    let server_key = tls::server_key(reader.stream().get_ref().1.peer_certificates()).expect("an Ed25519 key");
+    let server_key =
+        tls::server_key(reader.stream().get_ref().1.peer_certificates()).expect("an Ed25519 key");
     let nonce = Nonce(nonce.try_into().expect("32 bytes"));
-    let verify = |message: &[u8], signature: &[u8]| keys::verify(&server_key, message, signature).is_ok();
+    let verify =
+        |message: &[u8], signature: &[u8]| keys::verify(&server_key, message, signature).is_ok();
     statement::open(answer.signed.as_ref(), nonce, server_key, verify).expect("a signed answer")
 }

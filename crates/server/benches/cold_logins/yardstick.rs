@@ -30,9 +30,11 @@ pub(crate) fn connector() -> TlsConnector {
 
 /// The server's process: prints its address, then answers each byte with itself.
 pub(crate) fn serve() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(identity()).expect("a fresh key")));
+        let acceptor =
+            TlsAcceptor::from(Arc::new(tls::server_config(identity()).expect("a fresh key")));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         println!("{}", listener.local_addr().expect("bound"));
         std::io::stdout().flush().expect("the bench reads this");
@@ -61,8 +63,11 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start() -> Self {
         let program = env::current_exe().expect("this program");
-        let mut process =
-            Command::new(program).env(SERVE, "1").stdout(Stdio::piped()).spawn().expect("this program runs");
+        let mut process = Command::new(program)
+            .env(SERVE, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program runs");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("the server prints its address");
@@ -76,7 +81,8 @@ impl Server {
         async move {
             let stream = TcpStream::connect(address).await.expect("the server listens");
             stream.set_nodelay(true).expect("an open socket");
-            let mut stream = connector.connect(tls::server_name(), stream).await.expect("a handshake");
+            let mut stream =
+                connector.connect(tls::server_name(), stream).await.expect("a handshake");
             stream.write_u8(1).await.expect("written");
             stream.flush().await.expect("written");
             assert_eq!(stream.read_u8().await.expect("the echo"), 1);

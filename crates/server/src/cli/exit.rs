@@ -4,6 +4,7 @@ use ve_documents::{
     files::ReadError,
     key_files::{IdentityError, LoadKeyError},
 };
+use ve_manual::ManualError;
 use ve_store::LoadError;
 
 use crate::{
@@ -116,5 +117,15 @@ impl From<AskError> for Failure {
                 failure(UNAVAILABLE, message)
             }
         }
+    }
+}
+
+impl From<ManualError> for Failure {
+    fn from(error: ManualError) -> Self {
+        let code = match error {
+            ManualError::Shell => USAGE,
+            ManualError::Internal(_) => INTERNAL,
+        };
+        failure(code, error)
     }
 }

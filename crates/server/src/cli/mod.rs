@@ -1,14 +1,12 @@
 //! The administrator's commands.
 //!
-//! - [`exit`]: exit codes; [`program`]: how every command starts and ends; [`generate`]: man pages
-//!   and completions.
+//! - [`exit`]: exit codes; [`program`]: how every command starts and ends.
 //! - [`licensed`]: the server.
 //! - [`viewer`], [`c2v`], [`v2c`], [`licensectl`]: the commands, one each.
 //! - [`inventory`]: what is installed and how it stands, whether a server runs or not.
 
 pub mod c2v;
 pub mod exit;
-pub mod generate;
 pub mod inventory;
 pub mod licensectl;
 pub mod licensed;

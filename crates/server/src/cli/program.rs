@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Parser, error::ErrorKind};
 
-use super::{exit, generate};
+use super::exit;
 use crate::{control::protocol::Failure, home::Home};
 
 /// The option that every command has.
@@ -45,8 +45,8 @@ pub fn run<C: Parser>(
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command = C::command();
     let name = command.get_name().to_string();
-    if let Some(printed) = generate::answer(command, arguments.get(1..).unwrap_or_default()) {
-        return end(&name, printed);
+    if let Some(manual) = ve_manual::answer(command, arguments.get(1..).unwrap_or_default()) {
+        return end(&name, manual.map_err(Failure::from).and_then(|text| print(&text)));
     }
     match C::try_parse_from(&arguments) {
         Ok(command) => end(&name, body(command, arguments.get(1..).unwrap_or_default())),

@@ -8,13 +8,18 @@ use std::{
 };
 
 use clap::Parser;
+use ve_core::{
+    license::License,
+    node::event::{Event, Record},
+};
 use ve_documents::files::{self, MAX_DOCUMENT_BYTES};
-use ve_store::ReadOnly;
+use ve_host::clock;
+use ve_store::{Embedded, ReadOnly, Store};
 
 use super::{
     exit::{self, failure},
     inventory,
-    program::{self, Arguments, HomeOption, print},
+    program::{self, Arguments, HomeOption, print, warn},
     table,
 };
 use crate::{
@@ -109,7 +114,26 @@ fn without_server(home: &Home, text: &str, dry_run: bool) -> Result<Installation
     let _lock = home.lock()?;
     let plan = plan(home, text)?;
     plan.write(home)?;
+    if let Err(why) = mark_seen(home, plan.license()) {
+        warn(&format!("The next start of the server notes the license's version; now {why}."));
+    }
     Ok(plan.report(None, true))
+}
+
+/// Notes the version in the ledger, as a server does: no lower one counts from now on. It also makes
+/// the ledger, so that one which is missing at a later start has been lost.
+fn mark_seen(home: &Home, license: &License) -> Result<(), String> {
+    let mut ledger = Embedded::open(&home.ledger()).map_err(|error| error.to_string())?;
+    let remembered = ledger.remember().map_err(|error| error.to_string())?;
+    let seen = remembered.versions.get(&license.id).copied();
+    if seen.is_none_or(|seen| seen < license.version) {
+        let (license_id, version) = (license.id.clone(), license.version);
+        let event = Event::LicenseSeen { license_id, version };
+        let record = Record { position: remembered.position + 1, at: clock::now().wall, event };
+        let failed = |error| format!("the ledger can't be written: {error}");
+        ledger.append(&[&[record]]).map_err(failed)?;
+    }
+    ledger.close().map_err(|error| error.to_string())
 }
 
 fn plan(home: &Home, text: &str) -> Result<Plan, Failure> {

@@ -23,6 +23,9 @@ const MAX_TOOLS: usize = 16;
 /// How long a tool may take for its question and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a tool that has its answer is listened to, in case it is still asking.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Opens the socket. The folder around it is the service user's own; what a killed server left
 /// behind is replaced, because the home's lock says that no other one runs.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -55,14 +58,11 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>) {
 }
 
 async fn converse(stream: UnixStream, service: &Service) -> io::Result<()> {
-    let reply = match may_ask(&stream) {
-        Ok(()) => Ok(()),
-        Err(failure) => Err(Reply::Failed(failure)),
-    };
-    let (read, mut write) = stream.into_split();
-    let reply = match reply {
-        Err(refused) => refused,
-        Ok(()) => match timeout(PATIENCE, read_request(read)).await {
+    let allowed = may_ask(&stream);
+    let (mut read, mut write) = stream.into_split();
+    let reply = match allowed {
+        Err(refused) => Reply::Failed(refused),
+        Ok(()) => match timeout(PATIENCE, read_request(&mut read)).await {
             Ok(Ok(request)) => answer(service, request).await.unwrap_or_else(Reply::Failed),
             Ok(Err(failure)) => Reply::Failed(failure),
             Err(_) => return Ok(()),
@@ -71,7 +71,10 @@ async fn converse(stream: UnixStream, service: &Service) -> io::Result<()> {
     let mut line = serde_json::to_vec(&reply)?;
     line.push(b'\n');
     timeout(PATIENCE, write.write_all(&line)).await??;
-    write.shutdown().await
+    write.shutdown().await?;
+    // A tool that is still writing would take a closed socket for a broken one, and miss the reply.
+    let rest = &mut read.take(MAX_REQUEST_BYTES as u64);
+    timeout(LAST_WORDS, tokio::io::copy(rest, &mut tokio::io::sink())).await?.map(drop)
 }
 
 /// Root and the user that the server runs as may ask.

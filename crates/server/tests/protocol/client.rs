@@ -2,19 +2,21 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use ve_documents::key_files;
 
 use super::{
-    connection::{Connection, Host, Offer},
+    connection::{Connection, Heard, Host, Offer},
     credential,
     messages::{
         self, Content, Grant, Login, Nonce, Refusal, Said, ServerHello, Session, Signed, Statement,
         random,
     },
-    server::Server,
+    server::{LONG, Server},
 };
 
 /// What stands before a statement where it is signed.
@@ -52,8 +54,7 @@ impl Client {
         };
         assert_eq!((hello.version, hello.versions.as_slice()), (1, &[1][..]));
         let server_key = connection.server_key();
-        let vendor = key_files::load_public(server.vendor.public_file()).expect("a vendor's key");
-        let vendor_key = vendor[0].public().0;
+        let vendor_key = server.vendor.key().public().0;
         let proves = |jws: &String| credential::is_for(jws, &vendor_key, &server_key);
         assert!(hello.credentials.iter().any(proves), "no credential holds: {hello:?}");
         let unasked = VecDeque::new();
@@ -145,7 +146,7 @@ impl Client {
         statement
     }
 
-    /// Waits until a session is revoked, and says why.
+    /// Waits until a session is revoked, and says why. Sessions are revoked in order.
     pub(crate) fn wait_for_revocation(&mut self, session: &[u8]) -> Refusal {
         let said = self.wait_for(|said| matches!(said, Said::Revoked(_)));
         let Said::Revoked(signed) = said else { unreachable!("waited for a revocation") };
@@ -176,18 +177,23 @@ impl Client {
         self.unasked.drain(..).collect()
     }
 
-    /// The first thing that the server says of this kind; the others stay for later.
+    /// The first thing that the server says of this kind; the others stay for later. Heartbeats
+    /// keep the connection meanwhile.
     fn wait_for(&mut self, is_it: impl Fn(&Said) -> bool) -> Said {
         if let Some(at) = self.unasked.iter().position(&is_it) {
             return self.unasked.remove(at).expect("it was found");
         }
+        let interval = Duration::from_millis(self.hello.heartbeat_interval_ms.into());
+        let since = Instant::now();
         loop {
-            let unasked = &mut self.unasked;
-            match self.connection.receive() {
-                Some(said) if is_it(&said) => return said,
-                Some(said) => unasked.push_back(said),
-                None => panic!("the server closed the connection after {unasked:?}"),
+            match self.connection.receive_within(interval) {
+                Heard::Said(said) if is_it(&said) => return said,
+                Heard::Said(Said::Heartbeat) => {}
+                Heard::Said(said) => self.unasked.push_back(said),
+                Heard::Nothing => self.send(&messages::heartbeat()),
+                Heard::End => panic!("the server closed the connection: {:?}", self.unasked),
             }
+            assert!(since.elapsed() < LONG, "it was never said, only: {:?}", self.unasked);
         }
     }
 }

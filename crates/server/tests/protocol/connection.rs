@@ -6,6 +6,7 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
+    time::Duration,
 };
 
 use rustls::{
@@ -146,24 +147,39 @@ impl Connection {
 
     /// The next message of the server's; `None` when it has closed the connection.
     pub(crate) fn receive(&mut self) -> Option<Said> {
-        self.try_receive().unwrap_or_else(|error| {
-            let timed_out = [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind());
-            assert!(!timed_out, "the server said nothing for {LONG:?}");
-            None
-        })
+        match self.receive_within(LONG) {
+            Heard::Said(said) => Some(said),
+            Heard::End => None,
+            Heard::Nothing => panic!("the server said nothing for {LONG:?}"),
+        }
     }
 
-    fn try_receive(&mut self) -> io::Result<Option<Said>> {
-        let mut length = [0; 4];
-        if self.stream.read(&mut length[..1])? == 0 {
-            return Ok(None);
-        }
+    /// Waits for the next message, but not for ever.
+    pub(crate) fn receive_within(&mut self, patience: Duration) -> Heard {
+        let socket = &self.stream.sock;
+        // The other end may have closed it.
+        let _ = socket.set_read_timeout(Some(patience));
+        let mut first = [0];
+        let heard = match self.stream.read(&mut first) {
+            Ok(0) => Ok(Heard::End),
+            Ok(_) => self.rest_of_frame(first[0]).map(Heard::Said),
+            Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
+                Ok(Heard::Nothing)
+            }
+            Err(error) => Err(error),
+        };
+        heard.unwrap_or(Heard::End)
+    }
+
+    fn rest_of_frame(&mut self, first: u8) -> io::Result<Said> {
+        let _ = self.stream.sock.set_read_timeout(Some(LONG));
+        let mut length = [first, 0, 0, 0];
         self.stream.read_exact(&mut length[1..])?;
         let length = u32::from_be_bytes(length) as usize;
         assert!((1..=MAX_SERVER_MESSAGE_BYTES).contains(&length), "a frame of {length} bytes");
         let mut message = vec![0; length];
         self.stream.read_exact(&mut message)?;
-        Ok(Some(said(&message)))
+        Ok(said(&message))
     }
 
     /// Says that nothing more will come, and goes on reading.
@@ -173,6 +189,15 @@ impl Connection {
         let _ = self.stream.flush();
         let _ = self.stream.sock.shutdown(Shutdown::Write);
     }
+}
+
+/// What came of waiting.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Said(Said),
+    /// The server has closed the connection.
+    End,
+    Nothing,
 }
 
 /// A message with its length before it.

@@ -6,11 +6,11 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStderr, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -53,10 +53,8 @@ impl Server {
         if !licenses.is_empty() {
             run("c2v", &home, &c2v);
         }
-        for (index, edit) in licenses.iter().enumerate() {
-            let v2c = folder.path().join(format!("{index}.v2c"));
-            edit(vendor.license_for(&c2v)).write(&v2c);
-            run("v2c", &home, &v2c);
+        for edit in licenses {
+            put(&home.join("licenses"), edit(vendor.license_for(&c2v)));
         }
         let mut process = programs::command("licensed")
             .arg("--home")
@@ -105,6 +103,14 @@ impl Server {
         self.control(&["sessions"])["sessions"].as_array().expect("a list").clone()
     }
 
+    /// Waits until so many sessions hold a seat.
+    pub(crate) fn wait_for_sessions(&self, count: usize) {
+        let since = Instant::now();
+        while self.sessions().len() != count {
+            assert!(since.elapsed() < LONG, "not {count}: {:?}", self.sessions());
+        }
+    }
+
     /// The server's public key, as its administrator sees it.
     pub(crate) fn key(&self) -> String {
         self.control(&["status"])["server_key"].as_str().expect("a key").to_owned()
@@ -145,7 +151,14 @@ impl Drop for Server {
     }
 }
 
-fn run(program: &str, home: &std::path::Path, file: &std::path::Path) {
+/// Puts a license where a server finds it at its start, whether it is valid there or not.
+fn put(folder: &Path, license: LicenseBuilder<'_>) {
+    fs::create_dir_all(folder).expect("a folder");
+    let id = license.clone().build().id;
+    license.write(&folder.join(format!("{id}.v2c")));
+}
+
+fn run(program: &str, home: &Path, file: &Path) {
     let output = programs::command(program)
         .arg("--home")
         .arg(home)

@@ -1,0 +1,86 @@
+//! What a server is asked, by whom, and how that reads on the wire.
+
+use ve_core::id::{Nonce, RunId, SessionId};
+use ve_documents::keys::VerifyingKey;
+use ve_wire::proto::{self, client_message::Kind};
+
+use crate::config::{Config, HostIdentity, Program, Server};
+
+/// A question to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// A seat, if possible that of the session.
+    Login(Option<SessionId>),
+    /// Whether there would be a seat. Takes none.
+    Probe,
+    /// Whether the session is still licensed.
+    Check(SessionId),
+    /// The session is over.
+    Logout(SessionId),
+}
+
+impl Question {
+    /// The question as `asker` sends it to `server`.
+    pub(crate) fn message(
+        self,
+        request_id: u64,
+        nonce: Nonce,
+        asker: &Asker,
+        server: &Server,
+    ) -> Kind {
+        let nonce = nonce.0.to_vec();
+        match self {
+            Self::Login(session) => {
+                let login = login_message(asker, server, session);
+                Kind::Login(proto::Login { request_id, nonce, ..login })
+            }
+            Self::Probe => {
+                let login = login_message(asker, server, None);
+                Kind::Login(proto::Login { request_id, nonce, probe: true, ..login })
+            }
+            Self::Check(session) => {
+                Kind::Check(proto::Check { request_id, nonce, session: session.0.to_vec() })
+            }
+            Self::Logout(session) => {
+                Kind::Logout(proto::Logout { request_id, nonce, session: session.0.to_vec() })
+            }
+        }
+    }
+}
+
+/// Who asks, for what, and whom he trusts.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    pub(crate) program: Program,
+    pub(crate) host: HostIdentity,
+    pub(crate) vendor_keys: Vec<VerifyingKey>,
+    pub(crate) run: RunId,
+}
+
+impl Asker {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            program: config.program.clone(),
+            host: config.host.clone(),
+            vendor_keys: config.vendor_keys.clone(),
+            run: config.run,
+        }
+    }
+}
+
+fn login_message(asker: &Asker, server: &Server, session: Option<SessionId>) -> proto::Login {
+    let program = &asker.program;
+    let passphrase = server.passphrase.as_ref();
+    proto::Login {
+        product: program.product.to_string(),
+        version: program.version.to_string(),
+        virtual_hardware: program.virtual_hardware.to_string(),
+        cpus: program.cpus,
+        memory_mb: program.memory_mb,
+        passphrase: passphrase.map_or_else(String::new, |secret| secret.reveal().to_owned()),
+        emulator: program.emulator.to_string(),
+        session: session.map_or_else(Vec::new, |session| session.0.to_vec()),
+        run: asker.run.0.to_vec(),
+        ..proto::Login::default()
+    }
+}
