@@ -92,7 +92,8 @@ pub fn run(
     stderr: &mut dyn Write,
 ) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if let Some(manual) = ve_manual::answer(Cli::command(), arguments.get(1..).unwrap_or_default()) {
+    if let Some(manual) = ve_manual::answer(Cli::command(), arguments.get(1..).unwrap_or_default())
+    {
         return print_manual(manual, stdout, stderr);
     }
     let result = match Cli::try_parse_from(arguments) {

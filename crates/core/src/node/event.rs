@@ -97,7 +97,8 @@ pub struct SessionRecord {
     pub address: Name,
     /// Since when.
     pub since: Utc,
-    /// The predecessor whose seat this session took over, closed by the same act.
+    /// The predecessor whose seat this session took over, closed by the same act. The ledger may know
+    /// its end already, when both were written at almost the same time.
     pub replaces: Option<SessionNumber>,
 }
 

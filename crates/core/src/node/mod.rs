@@ -5,7 +5,8 @@
 //! events. A decided event is *staged* at once, so that a seat is taken the moment it is promised,
 //! and *applied* when the shell reports it durable. No answer leaves before that. From this one rule
 //! follows: **a seat is taken when that is decided, and free when that is durable**, so memory and
-//! ledger can never both believe in a free seat that is held.
+//! ledger can never both believe in a free seat that is held. What is decided against a session that
+//! is still being written down waits until it is durable, and its client is never told of it.
 //!
 //! - [`io`]: what goes in and what comes out; [`event`]: what the ledger remembers.
 //! - [`sessions`]: who holds which seat.
