@@ -60,7 +60,37 @@ fn is_ignored(signal: SignalKind, status: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
+    use rustix::process::{Signal as Sent, getpid, kill_process};
+
     use super::*;
+
+    fn send(sent: Sent) {
+        kill_process(getpid(), sent).expect("sent to this process");
+    }
+
+    #[tokio::test]
+    async fn a_closed_terminal_is_a_wish_once_and_never_the_second() {
+        let mut signals = StopSignals::catch().expect("caught");
+        // Also when the tests themselves run under nohup.
+        signals.hangup = Some(signal(SignalKind::hangup()).expect("caught"));
+        let mut witness = signal(SignalKind::hangup()).expect("caught");
+        send(Sent::HUP);
+        signals.next().await;
+        witness.recv().await;
+        send(Sent::HUP);
+        witness.recv().await;
+        tokio::select! {
+            biased;
+            () = signals.next() => panic!("the second hang-up was taken for the second wish"),
+            () = ready(()) => {}
+        }
+        for wish in [Sent::TERM, Sent::INT] {
+            send(wish);
+            signals.next().await;
+        }
+    }
 
     #[test]
     fn who_is_started_under_nohup_is_found_out() {

@@ -40,25 +40,25 @@ fn main() {
 async fn measure() {
     let bare = Arc::new(yardstick::Server::start());
     let licensed = Arc::new(client::Server::start());
-    let shake_hands = || {
+    let bare_round = async || {
         let bare = Arc::clone(&bare);
-        move || bare.handshake()
+        a_second(move || bare.handshake()).await
     };
-    let log_in = || {
+    let licensed_round = async || {
         let licensed = Arc::clone(&licensed);
-        move || licensed.login()
+        a_second(move || licensed.login()).await
     };
-    let (mut handshakes, mut logins) = (Vec::new(), Vec::new());
     // One round each that does not count.
-    a_second(shake_hands()).await;
-    a_second(log_in()).await;
+    bare_round().await;
+    licensed_round().await;
+    let (mut handshakes, mut logins) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        handshakes.push(a_second(shake_hands()).await);
-        logins.push(a_second(log_in()).await);
-        let (handshake, login) = (handshakes[round - 1], logins[round - 1]);
+        let (bare, licensed) = (bare_round().await, licensed_round().await);
+        handshakes.push(bare);
+        logins.push(licensed);
         println!(
-            "round {round}: {handshake:7.0} handshakes/s {login:7.0} cold logins/s, ratio {:.2}",
-            login / handshake
+            "round {round}: {bare:7.0} handshakes/s {licensed:7.0} cold logins/s, ratio {:.2}",
+            licensed / bare
         );
     }
     let ratios: Vec<f64> =

@@ -3,8 +3,16 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
+
+/// How long an address whose licensed link was lost is let in like one that has a session: its
+/// client is out there and tries to come back.
+const RETURN_TIME: Duration = Duration::from_hours(1);
+
+/// How many such addresses are remembered at most.
+const MAX_REMEMBERED: usize = 20_000;
 
 /// How many links there may be.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +34,8 @@ pub struct Addresses {
 struct Counts {
     links: usize,
     by_address: HashMap<IpAddr, Count>,
+    /// When an address last lost a licensed link.
+    lost: HashMap<IpAddr, Instant>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -42,7 +52,9 @@ pub enum TooMany {
     #[error("{0} links are open, which is this server's limit ([limits] max_links)")]
     Links(usize),
     /// The address's limit.
-    #[error("{0} links without a session are open from this address, which is the limit ([limits] max_links_per_address)")]
+    #[error(
+        "{0} links without a session are open from this address, which is the limit ([limits] max_links_per_address)"
+    )]
     FromAddress(usize),
 }
 
@@ -61,15 +73,21 @@ impl Addresses {
     }
 
     /// A place for one more link from `address`. An address with a live session is never refused on
-    /// its own account: whoever runs there may have to come back.
+    /// its own account, nor is one that has just lost it: whoever runs there may have to come back.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, TooMany> {
+        self.enter_at(address, Instant::now())
+    }
+
+    fn enter_at(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Place, TooMany> {
         let address = network_of(address);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
         if counts.links >= self.limits.links {
             return Err(TooMany::Links(self.limits.links));
         }
+        let may_return = counts.may_return(address, now);
         let count = counts.by_address.entry(address).or_default();
-        if count.licensed == 0 && count.links >= self.limits.links_per_address {
+        let is_known = count.licensed > 0 || may_return;
+        if !is_known && count.links >= self.limits.links_per_address {
             return Err(TooMany::FromAddress(self.limits.links_per_address));
         }
         count.links += 1;
@@ -77,25 +95,53 @@ impl Addresses {
         drop(counts);
         Ok(Place { addresses: Arc::clone(self), address, licensed: false })
     }
+
+    /// No one panics while holding the lock, so what a poisoned one guards is sound.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn may_return(&self, address: IpAddr, now: Instant) -> bool {
+        self.lost.get(&address).is_some_and(|at| now.duration_since(*at) < RETURN_TIME)
+    }
+
+    fn remember_lost(&mut self, address: IpAddr, now: Instant) {
+        if self.lost.len() >= MAX_REMEMBERED {
+            self.lost.retain(|_, at| now.duration_since(*at) < RETURN_TIME);
+        }
+        if self.lost.len() < MAX_REMEMBERED {
+            self.lost.insert(address, now);
+        }
+    }
 }
 
 impl Place {
-    /// The link carries a licensed session now.
-    pub fn mark_licensed(&mut self) {
-        if !self.licensed {
-            self.licensed = true;
-            let mut counts = self.addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = counts.by_address.get_mut(&self.address) {
-                count.licensed += 1;
-            }
+    /// Whether the link carries a licensed session now.
+    pub fn set_licensed(&mut self, licensed: bool) {
+        if self.licensed == licensed {
+            return;
+        }
+        self.licensed = licensed;
+        let mut counts = self.addresses.counts();
+        if licensed {
+            counts.lost.remove(&self.address);
+        }
+        if let Some(count) = counts.by_address.get_mut(&self.address) {
+            count.licensed =
+                if licensed { count.licensed + 1 } else { count.licensed.saturating_sub(1) };
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.addresses.counts();
         counts.links = counts.links.saturating_sub(1);
+        if self.licensed {
+            counts.remember_lost(self.address, Instant::now());
+        }
         if let Some(count) = counts.by_address.get_mut(&self.address) {
             count.links = count.links.saturating_sub(1);
             count.licensed = count.licensed.saturating_sub(usize::from(self.licensed));
@@ -118,26 +164,56 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
     #[test]
     fn an_address_with_a_session_is_never_refused_on_its_own_account() {
         let addresses = Addresses::new(Limits { links: 4, links_per_address: 2 });
-        let address = "192.0.2.1".parse().expect("an address");
-        let mut first = addresses.enter(address).expect("room");
-        let _second = addresses.enter(address).expect("room");
-        assert_eq!(addresses.enter(address).err(), Some(TooMany::FromAddress(2)));
-        first.mark_licensed();
-        let _third = addresses.enter(address).expect("it has a session");
-        let _other = addresses.enter("192.0.2.2".parse().expect("an address")).expect("room");
-        assert_eq!(addresses.enter(address).err(), Some(TooMany::Links(4)));
-        drop(first);
-        assert_eq!(addresses.enter(address).err(), Some(TooMany::FromAddress(2)));
+        let (ours, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        let mut first = addresses.enter(ours).expect("room");
+        let _second = addresses.enter(ours).expect("room");
+        assert_eq!(addresses.enter(ours).err(), Some(TooMany::FromAddress(2)));
+        first.set_licensed(true);
+        let third = addresses.enter(ours).expect("it has a session");
+        let _other = addresses.enter(other).expect("room");
+        assert_eq!(addresses.enter(ours).err(), Some(TooMany::Links(4)));
+        drop(third);
+        first.set_licensed(false);
+        assert_eq!(addresses.enter(ours).err(), Some(TooMany::FromAddress(2)));
+    }
+
+    #[test]
+    fn an_address_that_has_lost_its_licensed_link_may_come_back() {
+        let addresses = Addresses::new(Limits { links: 9, links_per_address: 1 });
+        let ours = address("192.0.2.1");
+        let mut licensed = addresses.enter(ours).expect("room");
+        licensed.set_licensed(true);
+        let _idle = addresses.enter(ours).expect("it has a session");
+        drop(licensed);
+        let back = addresses.enter(ours).expect("it comes back");
+        let late = Instant::now() + RETURN_TIME;
+        assert_eq!(addresses.enter_at(ours, late).err(), Some(TooMany::FromAddress(1)));
+        drop(back);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let addresses = Addresses::new(Limits { links: 9, links_per_address: 1 });
+        for number in 0..2 * u32::try_from(MAX_REMEMBERED).expect("a small number") {
+            let mut place = addresses.enter(IpAddr::V4(number.into())).expect("room");
+            place.set_licensed(true);
+        }
+        let counts = addresses.counts();
+        assert_eq!((counts.lost.len(), counts.by_address.len()), (MAX_REMEMBERED, 0));
     }
 
     #[test]
     fn one_ipv6_network_counts_as_one_address() {
         let addresses = Addresses::new(Limits { links: 9, links_per_address: 1 });
-        let _one = addresses.enter("2001:db8::1".parse().expect("an address")).expect("room");
-        assert!(addresses.enter("2001:db8::2".parse().expect("an address")).is_err());
-        assert!(addresses.enter("2001:db8:0:1::2".parse().expect("an address")).is_ok());
+        let _one = addresses.enter(address("2001:db8::1")).expect("room");
+        assert!(addresses.enter(address("2001:db8::2")).is_err());
+        assert!(addresses.enter(address("2001:db8:0:1::2")).is_ok());
     }
 }

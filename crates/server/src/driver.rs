@@ -44,13 +44,13 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 /// node's clock does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
-/// What a link is to send.
+/// What a link is to send. It is small: the queue of an idle link has room for dozens of them.
 #[derive(Debug)]
 pub enum ToLink {
     /// The answer to a request.
-    Answer(RequestId, Answer),
+    Answer(RequestId, Box<Answer>),
     /// A session is taken back.
-    Revoked(SessionId, Refusal),
+    Revoked(SessionId, Box<Refusal>),
     /// A session's client is asked whether it runs.
     Ping(SessionId),
     /// The server is about to stop.
@@ -177,7 +177,8 @@ impl Driver {
                 self.handle(Input::Tick);
                 self.carry_out();
             }
-            let pause = Duration::from_millis(self.node.deadline().since_ms(now)).min(LONGEST_SLEEP);
+            let pause =
+                Duration::from_millis(self.node.deadline().since_ms(now)).min(LONGEST_SLEEP);
             tokio::select! {
                 // Outcomes first: they set seats free and answers on their way.
                 biased;
@@ -220,7 +221,11 @@ impl Driver {
                 self.tickets.insert(self.last_ticket, reply);
                 self.handle(Input::Release { ticket: self.last_ticket, number });
             }
-            Message::Look(look) => look(&self.node, clock::now()),
+            Message::Look(look) => {
+                // Who looks has seen done what was handed in before.
+                self.carry_out();
+                look(&self.node, clock::now());
+            }
             Message::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -235,8 +240,12 @@ impl Driver {
         while let Some(effect) = self.node.poll() {
             match effect {
                 Effect::Append { id, records } => self.append(id, records),
-                Effect::Answer { link, request, answer } => self.send(link, ToLink::Answer(request, answer)),
-                Effect::Revoke { link, session, refusal } => self.send(link, ToLink::Revoked(session, refusal)),
+                Effect::Answer { link, request, answer } => {
+                    self.send(link, ToLink::Answer(request, Box::new(answer)));
+                }
+                Effect::Revoke { link, session, refusal } => {
+                    self.send(link, ToLink::Revoked(session, Box::new(refusal)));
+                }
                 Effect::Ping { link, session } => self.send(link, ToLink::Ping(session)),
                 Effect::Closing { link } => self.send(link, ToLink::Closing),
                 Effect::Reply { ticket, outcome } => {

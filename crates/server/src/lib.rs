@@ -3,7 +3,8 @@
 //! - [`run`]: the wiring, from start to end; [`supervisor`]: signals and the service manager;
 //!   [`reload`]: SIGHUP.
 //! - [`driver`]: the task that owns the core's node and carries out what it decides.
-//! - [`listener`], [`addresses`], [`link`], [`credentials`]: emulators and their connections.
+//! - [`listener`], [`addresses`], [`descriptors`], [`link`], [`credentials`]: emulators and their
+//!   connections.
 //! - [`service`], [`control`]: what the administrator's tools ask of a running server.
 //! - [`home`], [`config`], [`installed`], [`install`], [`machine`], [`judge`]: files and the machine.
 //! - [`log`]: `license.log` and the journal; [`cli`]: the command lines; [`viewer`]: licenses for the eye.
@@ -13,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod credentials;
+pub mod descriptors;
 pub mod driver;
 pub mod home;
 pub mod install;

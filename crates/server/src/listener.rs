@@ -17,7 +17,8 @@ use ve_wire::limits::HEARTBEAT_TIMEOUT_MS;
 
 use crate::{
     addresses::Addresses,
-    link::{self, Shared},
+    link::{self, Newcomer, Pace, Shared},
+    log::Module,
     port_owner,
 };
 
@@ -60,16 +61,16 @@ pub async fn accept(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), tokio::task::JoinError> {
     let mut links = JoinSet::new();
-    let mut last_link = 0;
+    let mut door = Door { shared, addresses, pace: Arc::default(), last_link: 0, is_stuck: false };
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
-                    last_link += 1;
-                    take_in(&mut links, &shared, &addresses, LinkId(last_link), (stream, address));
+                    if let Some(newcomer) = door.let_in(stream, address) {
+                        links.spawn(link::serve(door.shared.clone(), newcomer));
+                    }
                 }
-                // Out of descriptors or memory: the links there are go on, and some will end.
-                Err(_) => sleep(Duration::from_millis(50)).await,
+                Err(error) => door.wait_for_room(&error).await,
             },
             Some(ended) = links.join_next() => ended?,
             // The sender is only dropped at the end, too.
@@ -86,24 +87,45 @@ pub async fn accept(
     timeout(Duration::from_millis(1_500), all_ended).await.unwrap_or(Ok(()))
 }
 
-fn take_in(
-    links: &mut JoinSet<()>,
-    shared: &Shared,
-    addresses: &Arc<Addresses>,
-    link: LinkId,
-    (stream, address): (TcpStream, SocketAddr),
-) {
-    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-    match addresses.enter(address.ip()) {
-        Ok(place) => {
-            if prepare(&stream).is_ok() {
-                links.spawn(link::serve(shared.clone(), link, stream, address, place));
+/// Where connections come in.
+struct Door {
+    shared: Shared,
+    addresses: Arc<Addresses>,
+    pace: Arc<Pace>,
+    last_link: u64,
+    /// Whether the last connection could not be taken in.
+    is_stuck: bool,
+}
+
+impl Door {
+    fn let_in(&mut self, stream: TcpStream, address: SocketAddr) -> Option<Newcomer> {
+        self.is_stuck = false;
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let place = match self.addresses.enter(address.ip()) {
+            Ok(place) => place,
+            Err(too_many) => {
+                let refusal = Refusal::new(ReasonCode::ServerBusy, format!("{too_many}."));
+                self.shared.log.connection_refused(address, &refusal);
+                return None;
             }
+        };
+        prepare(&stream).ok()?;
+        self.last_link += 1;
+        let (link, pace) = (LinkId(self.last_link), Arc::clone(&self.pace));
+        Some(Newcomer { link, stream, address, place, pace })
+    }
+
+    /// Out of descriptors or memory: the links there are go on, and some will end. Said once.
+    async fn wait_for_room(&mut self, error: &io::Error) {
+        if !self.is_stuck {
+            self.is_stuck = true;
+            let message = format!(
+                "No connection can be taken in: {error}. Those that are open go on, and it is tried \
+                 again; if this stays so, raise the limit of open files or lower [limits] max_links."
+            );
+            self.shared.log.error(Module::Server, message);
         }
-        Err(too_many) => {
-            let refusal = Refusal::new(ReasonCode::ServerBusy, format!("{too_many}."));
-            shared.log.connection_refused(address, &refusal);
-        }
+        sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -41,7 +41,11 @@ fn listening_inodes(table: &str, port: u16) -> Vec<String> {
 
 fn holds_any(pid: u32, sockets: &[String]) -> bool {
     let descriptors = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd"));
-    let mut targets = descriptors.into_iter().flatten().flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    let mut targets = descriptors
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok());
     targets.any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
 }
 

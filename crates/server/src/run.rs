@@ -33,7 +33,7 @@ use ve_wire::{
 use crate::{
     addresses::{self, Addresses},
     config::{Config, ConfigError},
-    control,
+    control, descriptors,
     driver::{Driver, NodeHandle, Stopped, WriterGone},
     home::{Home, HomeError, HomeLockError, HostLockError, host_lock},
     link::Shared,
@@ -102,7 +102,11 @@ impl RunError {
     /// The exit code that stands for it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::KeyMissing(_) | Self::Key(_) | Self::Tls(_) | Self::Platform(_) => 78,
+            Self::Config(_)
+            | Self::KeyMissing(_)
+            | Self::Key(_)
+            | Self::Tls(_)
+            | Self::Platform(_) => 78,
             Self::Home(_) | Self::Log(_) | Self::HomeLock(HomeLockError::Home(_)) => 73,
             Self::HomeLock(_) | Self::HostLock(_) | Self::Bind(_) => 75,
             Self::Ledger(_) | Self::System(_) | Self::Failed(_) => 70,
@@ -229,7 +233,8 @@ fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeH
         );
     }
     let remembered = store.remember()?;
-    let settings = Settings { server_key: key.public(), heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS.into() };
+    let settings =
+        Settings { server_key: key.public(), heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS.into() };
     let node = Node::new(settings, remembered, clock::now());
     let (report, outcomes) = mpsc::unbounded_channel();
     // The driver outlives the writer; nobody else could be told.
@@ -262,7 +267,8 @@ async fn serve(
         log: service.log.clone(),
     };
     let (stop, stopped) = watch::channel(false);
-    let mut links = tokio::spawn(listener::accept(links, shared, Addresses::new(limits), stopped));
+    let addresses = Addresses::new(descriptors::fit(limits, &service.log));
+    let mut links = tokio::spawn(listener::accept(links, shared, addresses, stopped));
     let tools = tokio::spawn(control::server::serve(control, Arc::clone(service)));
     service.log.write(program::listening(&service.listen));
     service.log.write(program::ready());

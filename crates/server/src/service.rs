@@ -83,7 +83,8 @@ impl Service {
 
     /// How the server is.
     pub async fn status(&self) -> Result<Status, Stopped> {
-        let (listen, since, server_key) = (self.listen.clone(), self.since, self.server_key.to_string());
+        let (listen, since, server_key) =
+            (self.listen.clone(), self.since, self.server_key.to_string());
         let look = self.node.look(move |node, now| Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -112,19 +113,35 @@ impl Service {
     /// what the system does not let us read changes nothing.
     pub async fn load_licenses(&self, at_start: bool) -> Result<(), Stopped> {
         let _files = self.files.lock().await;
-        self.hand_in_licenses(at_start).await
+        self.hand_in_licenses(at_start).await.map(drop)
     }
 
-    async fn hand_in_licenses(&self, at_start: bool) -> Result<(), Stopped> {
+    /// Says what kept the licenses from being taken up, if something did.
+    async fn hand_in_licenses(&self, at_start: bool) -> Result<Option<String>, Stopped> {
         let home = self.home.clone();
         let loaded = spawn_blocking(move || installed::load(&home)).await.map_err(|_| Stopped)?;
         if !at_start && !loaded.trouble.is_empty() {
             let trouble = loaded.trouble.join("; ");
-            self.log.error(Module::License, format!("The licenses stay as they were: {trouble}."));
-            return Ok(());
+            let message = format!("The licenses stay as they were: {trouble}.");
+            self.log.error(Module::License, message);
+            return Ok(Some(trouble));
         }
         self.credentials.show(loaded.credentials);
-        self.node.input(Input::Licenses { trusted: loaded.trusted, unusable: loaded.unusable }).await
+        let licenses = Input::Licenses { trusted: loaded.trusted, unusable: loaded.unusable };
+        self.node.input(licenses).await.map(|()| None)
+    }
+
+    /// Takes up what a tool has just changed in the files.
+    async fn take_up_licenses(&self, change: &str) -> Result<(), Failure> {
+        self.log.info(Module::License, format!("License {change}."));
+        match self.hand_in_licenses(false).await.map_err(stopping)? {
+            None => Ok(()),
+            Some(trouble) => Err(failure(format!(
+                "license {change}, but the running server can't take that up: {trouble}; put that \
+                 right and let it read its licenses again with `systemctl reload licensed`, or \
+                 with SIGHUP."
+            ))),
+        }
     }
 
     /// Checks a license file and, unless it is a dry run, installs it live.
@@ -138,14 +155,14 @@ impl Service {
         if !dry_run && !plan.is_installed_already() {
             let (home, planned) = (self.home.clone(), Arc::clone(&plan));
             blocking(move || planned.write(&home)).await?;
-            self.log.info(Module::License, format!("License {id} version {version} was installed."));
-            self.hand_in_licenses(false).await.map_err(stopping)?;
+            self.take_up_licenses(&format!("{id} version {version} was installed")).await?;
         }
         Ok(plan.report(Some(preview), !dry_run))
     }
 
     async fn plan(&self, v2c: String) -> Result<Plan, Failure> {
-        let seen = self.node.look(|node, _| node.versions_seen().clone()).await.map_err(stopping)?;
+        let seen =
+            self.node.look(|node, _| node.versions_seen().clone()).await.map_err(stopping)?;
         let (home, machine, server_key) = (self.home.clone(), self.machine(), self.server_key);
         blocking(move || install::plan(&home, &v2c, &seen, &machine, server_key)).await
     }
@@ -155,8 +172,7 @@ impl Service {
         let _files = self.files.lock().await;
         let (home, which) = (self.home.clone(), id.clone());
         blocking(move || install::remove(&home, &which)).await?;
-        self.log.info(Module::License, format!("License {id} was removed."));
-        self.hand_in_licenses(false).await.map_err(stopping)?;
+        self.take_up_licenses(&format!("{id} was removed")).await?;
         Ok(Done { message: format!("license {id} is removed; its marks stay.") })
     }
 }
@@ -165,7 +181,8 @@ impl Service {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, InstallError> + Send + 'static,
 ) -> Result<T, Failure> {
-    let broken = |error: JoinError| failure(format!("the request failed inside the server: {error}."));
+    let broken =
+        |error: JoinError| failure(format!("the request failed inside the server: {error}."));
     spawn_blocking(work).await.map_err(broken)?.map_err(|error| Failure::from(&error))
 }
 

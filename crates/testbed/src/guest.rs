@@ -19,6 +19,6 @@ pub const SHUTS_DOWN: &str = "guest: powering off cleanly";
 /// when it is missing.
 pub fn linux() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    programs::output_of(Command::new(workspace.join("scripts/make-test-guest.sh")));
+    programs::output_of(&mut Command::new(workspace.join("scripts/make-test-guest.sh")));
     fs::canonicalize(workspace.join("target/guest")).expect("the test guest's folder")
 }

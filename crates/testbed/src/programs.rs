@@ -43,7 +43,7 @@ pub fn command_as_nobody(name: &str) -> Option<Command> {
 
 /// Runs a command that must succeed; what it prints.
 #[track_caller]
-pub fn output_of(mut command: Command) -> String {
+pub fn output_of(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("a program that can be run");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (printed, complaints) = (text(&output.stdout), text(&output.stderr));

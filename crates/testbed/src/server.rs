@@ -154,9 +154,8 @@ impl Drop for Server {
 /// Runs a tool on a home; panics with what it says when it fails.
 #[track_caller]
 fn tool(name: &str, home: &Path, arguments: &[&str]) -> String {
-    let mut command = programs::command(name);
-    command.args(["--home", path_text(home)]).args(arguments);
-    programs::output_of(command)
+    let home = ["--home", path_text(home)];
+    programs::output_of(programs::command(name).args(home).args(arguments))
 }
 
 /// The address in the line that tells of it.

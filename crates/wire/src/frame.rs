@@ -1,8 +1,15 @@
 //! Messages on a byte stream: a length of four bytes, then the message.
 
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
 use prost::Message;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// Bytes of the length before a message.
 const LENGTH_BYTES: usize = 4;
@@ -29,7 +36,7 @@ pub enum FrameError {
     Cut,
     /// The connection failed.
     #[error("the connection failed: {0}")]
-    Connection(#[from] std::io::Error),
+    Connection(#[from] io::Error),
 }
 
 impl FrameError {
@@ -71,11 +78,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if let Some(message) = self.take_message()? {
                 return Ok(Some(message));
             }
-            self.buffer.reserve(READ_BYTES);
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            if poll_fn(|context| self.poll_fill(context)).await? == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(FrameError::Cut) };
             }
         }
+    }
+
+    /// Reads what is there. It passes over the stack, so that a link that waits keeps no buffer.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut chunk = [0; READ_BYTES];
+        let mut read = ReadBuf::new(&mut chunk);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+        self.buffer.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 
     fn take_message<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
@@ -113,7 +128,7 @@ pub fn encode(message: &impl Message) -> Vec<u8> {
 pub async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     message: &impl Message,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     stream.write_all(&encode(message)).await?;
     stream.flush().await
 }

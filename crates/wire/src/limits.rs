@@ -24,6 +24,9 @@ pub const MAX_STATEMENT_BYTES: usize = 8_192;
 /// The longest sentence of a refusal, in bytes.
 pub const MAX_SENTENCE_BYTES: usize = 1_024;
 
+/// The longest chain of certificates that either side shows in its handshake, in bytes.
+pub const MAX_CERTIFICATES_BYTES: usize = 16 * 1024;
+
 /// How long handshake and hello may take together, in milliseconds.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 

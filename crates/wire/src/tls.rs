@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    ServerConfig, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -21,7 +21,7 @@ use rustls::{
 use thiserror::Error as ThisError;
 use ve_core::id::{HostKey, ServerKey};
 
-use crate::limits::ALPN;
+use crate::limits::{ALPN, MAX_CERTIFICATES_BYTES};
 
 /// A key can't be used for TLS.
 #[derive(Debug, ThisError)]
@@ -139,8 +139,21 @@ impl Default for AnyKey {
     }
 }
 
+/// The other side shows certificates that are longer than any that are needed: each connection keeps
+/// them in memory.
+#[derive(Debug, ThisError)]
+#[error("certificates of {0} bytes were shown, allowed are {MAX_CERTIFICATES_BYTES}")]
+struct TooLong(usize);
+
 impl AnyKey {
-    fn parse(certificate: &CertificateDer<'_>) -> Result<(), Error> {
+    fn accept(
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+    ) -> Result<(), Error> {
+        let bytes = certificate.len() + others.iter().map(|other| other.len()).sum::<usize>();
+        if bytes > MAX_CERTIFICATES_BYTES {
+            return Err(OtherError(Arc::new(TooLong(bytes))).into());
+        }
         ParsedCertificate::try_from(certificate)
             .map(|_| ())
             .map_err(|_| Error::from(CertificateError::BadEncoding))
@@ -169,10 +182,10 @@ impl ClientCertVerifier for AnyKey {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Self::parse(end_entity).map(|()| ClientCertVerified::assertion())
+        Self::accept(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -202,12 +215,12 @@ impl ServerCertVerifier for AnyKey {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Self::parse(end_entity).map(|()| ServerCertVerified::assertion())
+        Self::accept(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

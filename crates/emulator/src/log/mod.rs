@@ -7,13 +7,11 @@ mod event;
 mod json;
 mod par;
 mod place;
-mod retry;
 mod rotate;
 mod ssp;
 mod writer;
 
 pub use event::{Level, LicenseFacts, Line, LogEvent, LossReason, ServerRole, ShutdownReason};
 pub use place::LogPlace;
-pub use retry::RetryLog;
 pub use rotate::OpenError;
 pub use writer::{Clock, LogWriter};

@@ -55,9 +55,7 @@ const VIEWER: [&str; 15] = [
 
 /// Runs a tool in `folder`; what it prints.
 fn tool(folder: &Path, name: &str, arguments: &[&str]) -> String {
-    let mut command = programs::command(name);
-    command.current_dir(folder).args(arguments);
-    programs::output_of(command)
+    programs::output_of(programs::command(name).current_dir(folder).args(arguments))
 }
 
 /// A licensed server's home in `folder/home`, made by its vendor and its administrator.

@@ -13,6 +13,8 @@ fn it_ends_as_its_emulator_did() {
         let ended = site.host.ends_with(&Vm::script("guest", script), code);
         let line = format!("INFO VE Charon has ended with exit code {code}.");
         assert!(ended.log.contains(&line), "{script}:\n{}", ended.log);
+        let line = "INFO VE Logged out from license server: 127.";
+        assert!(ended.log.contains(line), "{script}:\n{}", ended.log);
         assert_eq!(site.seats(), [""; 0], "{script}: its seat is free");
     }
 }

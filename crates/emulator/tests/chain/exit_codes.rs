@@ -16,6 +16,8 @@ fn a_server_that_is_down_is_69() {
     ] {
         assert!(ended.log.contains(line), "no {line:?} in:\n{}", ended.log);
     }
+    let explained = "ve-emulator: no license server can be used: ";
+    assert!(ended.screen.contains(explained), "{}", ended.screen);
 }
 
 #[test]
@@ -36,6 +38,8 @@ fn a_server_without_a_license_is_77_and_can_not_prove_what_it_says() {
     let line = "ERROR VE License request was refused: license-not-available: ";
     let told = ended.log.lines().find(|told| told.contains(line)).expect("a refusal");
     assert!(told.contains("unverified"), "{told}");
+    let explained = "ve-emulator: no license was granted: license-not-available: ";
+    assert!(ended.screen.contains(explained), "{}", ended.screen);
 }
 
 #[test]

@@ -56,6 +56,22 @@ fn who_asks_for_all_that_is_licensed_gets_it() {
 }
 
 #[test]
+fn an_end_of_the_license_is_told() {
+    for (hours, expected) in [
+        (None, "INFO VE Expiration UTC time: 2099-12-31 15:55:00."),
+        (Some(100), "INFO VE Remaining license time: 100 hour(s)."),
+    ] {
+        let site = Site::new(|license| match hours {
+            None => license.expires("2099-12-31 15:55:00"),
+            Some(hours) => license.hours(hours),
+        });
+        let mut emulator = site.host.run(&Vm::polite("guest"));
+        emulator.shows("ready");
+        assert!(emulator.log().contains(expected), "{}", emulator.log());
+    }
+}
+
+#[test]
 fn a_model_is_licensed_in_any_case() {
     let site = Site::new(|license| {
         license.with(|license| {

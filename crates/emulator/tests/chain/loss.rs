@@ -2,11 +2,10 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use ve_core::time::SECOND_MS;
-use ve_testbed::wait;
 
 use crate::{
     emulator::Emulator,
-    processes,
+    hooks, processes,
     site::{Site, grace},
     vm::{PROMPT, Vm},
 };
@@ -26,11 +25,6 @@ const BLOCK: [&str; 11] = [
     "INFO VE Local UTC time: ",
 ];
 const BACK: &str = "The license is verified, back to normal operation.";
-
-/// The hooks that ran, and the most seconds that they may have been told are left: a slow machine
-/// tells them a little later.
-fn hooks_told(file: &Path) -> Vec<(String, Option<u32>)> {
-}
 
 /// The log's lines from the first that contains `text`, without their times.
 #[track_caller]
@@ -57,13 +51,8 @@ fn is_back(emulator: &mut Emulator) {
 fn a_server_that_was_killed_comes_back_and_qemu_runs_on() {
     // A minute before the end there is a warning, which comes two seconds after the loss.
     let mut site = Site::new(|license| grace(license, 62 * SECOND_MS));
-    let hook = |name: &str| {
-        format!("{name} = 'echo \"{name} $VE_EVENT $VE_NAME $VE_SECONDS_LEFT\" >> hooks'")
-    };
-    let vm = Vm::sun4m("ss5").license("shutdown_lead = \"1s\"").license("[license.hooks]");
-    let vm = ["lost", "restored", "expiring", "ending"]
-        .iter()
-        .fold(vm, |vm, name| vm.license(&hook(name)));
+    let vm = Vm::sun4m("ss5").license("shutdown_lead = \"1s\"");
+    let vm = hooks::recorded(vm, &["lost", "restored", "expiring", "ending"]);
     let mut emulator = site.host.run(&vm);
     emulator.shows(PROMPT);
     let guest = emulator.guest();
@@ -71,20 +60,16 @@ fn a_server_that_was_killed_comes_back_and_qemu_runs_on() {
 
     site.server.kill();
     emulator.logs("ERROR VE Failed to connect with the license server!");
-    let hooks = site.host.file("hooks");
-    wait::for_text(&hooks, "expiring expiring ss5 ");
+    hooks::until(&site.host, "expiring");
     site.server.restart();
 
     is_back(&mut emulator);
     assert_eq!(site.server.list("sessions")[0]["id"], session, "it is the same session");
     assert_eq!(emulator.guest(), guest, "it is the same process");
     assert!(processes::lives_in(guest, site.host.folder()));
-    wait::for_text(&hooks, "restored restored ss5 \n");
-    assert_eq!(hooks_told(&hooks), [("lost", Some(62)), ("expiring", Some(60)), ("restored", None)]);
-    emulator.terminate();
-    emulator.logs("on request");
-    emulator.terminate();
-    emulator.ends_with(0);
+    let ran = hooks::until(&site.host, "restored");
+    let expected = [("lost", Some(62)), ("expiring", Some(60)), ("restored", None)];
+    hooks::assert_ran(&ran, &expected);
 }
 
 #[test]

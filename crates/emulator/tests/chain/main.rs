@@ -7,6 +7,7 @@ mod command;
 mod crash;
 mod emulator;
 mod exit_codes;
+mod hooks;
 mod host;
 mod limits;
 mod loss;

@@ -1,48 +1,70 @@
 //! An administrator takes a seat back.
 
 use ve_core::time::SECOND_MS;
-use ve_testbed::wait;
 
 use crate::{
+    hooks,
     site::{Site, grace},
     vm::Vm,
 };
 
+const DEAF: &str = "trap '' TERM; echo ready; while :; do sleep 0.01; done";
+
+/// Releases the only session.
+fn release(site: &Site) {
+    let number = site.server.list("sessions")[0]["id"].to_string();
+    site.server.licensectl(&["sessions", "release", &number]);
+}
+
 #[test]
 fn a_released_emulator_ends_with_its_grace_period_and_may_be_started_anew() {
     let site = Site::new(|license| grace(license, 6 * SECOND_MS));
-    let hook = |name: &str| {
-        let facts = "$VE_EVENT|$VE_NAME|$VE_SERVER|$VE_SECONDS_LEFT|$VE_REASON";
-        format!("{name} = 'echo \"{facts}\" >> {name}'")
-    };
-    let vm = Vm::script("guest", "trap '' TERM; echo ready; while :; do sleep 0.01; done")
-        .license("shutdown_lead = \"2s\"\n[license.hooks]")
-        .license(&hook("lost"))
-        .license(&hook("ending"));
+    let vm = Vm::script("guest", DEAF).license("shutdown_lead = \"2s\"");
+    let vm = hooks::recorded(vm, &["lost", "restored", "ending"]);
     let mut emulator = site.host.run(&vm);
     emulator.shows("ready");
-    let number = site.server.list("sessions")[0]["id"].to_string();
-    site.server.licensectl(&["sessions", "release", &number]);
-
+    release(&site);
     let log = emulator.logs("WARN VE Charon will be terminated within 6 seconds!");
     let revoked = "ERROR VE License was revoked: released-by-administrator: ";
     assert!(log.contains(revoked), "{log}");
     site.denied("released-by-administrator");
+
     let ended = emulator.ends_with(75);
-    let asked = "WARN VE The guest is asked to shut down, Charon ends in 2 seconds.";
-    for line in [asked, "ERROR VE The grace period is over, Charon is stopped."] {
+    let asked = "WARN VE The guest is asked to shut down, Charon ends in ";
+    let over = "ERROR VE The grace period is over, Charon is stopped.";
+    for line in [asked, over, "INFO VE Charon has ended with exit code 137."] {
         assert!(ended.log.contains(line), "no {line:?} in:\n{}", ended.log);
     }
-    let server = site.server.address();
-    let server = server.split(':').next().expect("an address");
-    for (name, seconds_left) in [("lost", 6), ("ending", 2)] {
-        let told = wait::for_text(&site.host.file(name), "\n");
-        let expected = format!("{name}|guest|{server}|{seconds_left}|released-by-administrator: ");
-        assert!(told.starts_with(&expected), "{told:?} instead of {expected:?}");
+    assert!(!ended.log.contains("verified, back to normal"), "{}", ended.log);
+    let ran = hooks::until(&site.host, "ending");
+    hooks::assert_ran(&ran, &[("lost", Some(6)), ("ending", Some(2))]);
+    let address = site.server.address();
+    for ran in ran {
+        assert_eq!(ran.name, "guest");
+        assert_eq!(address.split(':').next(), Some(ran.server.as_str()));
+        assert!(ran.reason.starts_with("released-by-administrator: "), "{ran:?}");
     }
-    assert_eq!(site.seats(), [""; 0]);
 
+    assert_eq!(site.seats(), [""; 0]);
     let mut again = site.host.run(&vm);
     again.shows("ready");
     assert_eq!(site.seats(), ["guest"]);
+}
+
+#[test]
+fn a_hook_is_given_time_to_end_and_one_that_hangs_is_not() {
+    let site = Site::new(|license| grace(license, 2 * SECOND_MS));
+    // The guest ends as soon as it is asked to, so its end comes while both hooks run.
+    let vm = Vm::polite("guest")
+        .license("[license.hooks]\nlost = \"sleep 1000; echo late > hanged\"")
+        .license("ending = \"sleep 0.5; echo done > ended\"");
+    let mut emulator = site.host.run(&vm);
+    emulator.shows("ready");
+    release(&site);
+    let ended = emulator.ends_with(75);
+    assert!(ended.log.contains("INFO VE Charon has ended with exit code 0."), "{}", ended.log);
+    assert!(ended.log.contains("WARN VE The hook lost failed: it was ended"), "{}", ended.log);
+    assert!(!ended.log.contains("hook ending failed"), "{}", ended.log);
+    assert!(site.host.file("ended").exists() && !site.host.file("hanged").exists());
+    crate::processes::none_left_in(site.host.folder());
 }

@@ -35,10 +35,10 @@ fn seen_of(site: &Site, source: &str, style: &str) -> Vec<String> {
     ];
     let number = site.server.list("sessions")[0]["id"].to_string();
     site.server.licensectl(&["sessions", "release", &number]);
-    seen.push(wait::for_text(&hook, "VE_EVENT=lost"));
+    wait::for_text(&hook, "VE_EVENT=lost");
     emulator.terminate();
     seen.push(emulator.ends_with(0).screen);
-    seen.push(wait::content(&log));
+    seen.extend([wait::content(&log), wait::content(&hook)]);
     fs::remove_file(hook).expect("removed");
     seen
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
+use ve_testbed::wait;
 
 use crate::{site::Site, vm::Vm};
 
@@ -17,7 +18,7 @@ fn has_form(text: &str, form: &str) -> bool {
 
 /// The log of a run with everything in it: a loss, the way back, a revocation, the end.
 fn log_in_style(style: &str) -> String {
-    let mut site = Site::new(|license| crate::site::grace(license, 20_000));
+    let mut site = Site::new(|license| license);
     let folder = site.host.file("log");
     fs::create_dir(&folder).expect("a folder");
     let log = folder.join(format!("{style}.log"));
@@ -26,15 +27,15 @@ fn log_in_style(style: &str) -> String {
         site.host.run_with(&vm, |command| command.args(["--log-style", style, "--log"]).arg(&log));
     emulator.shows("ready");
     site.server.kill();
-    ve_testbed::wait::for_text(&log, "terminated within");
+    wait::for_text(&log, "terminated within");
     site.server.restart();
-    ve_testbed::wait::for_text(&log, "back to normal");
+    wait::for_text(&log, "back to normal");
     let number = site.server.list("sessions")[0]["id"].to_string();
     site.server.licensectl(&["sessions", "release", &number]);
-    ve_testbed::wait::for_text(&log, "released-by-administrator");
+    wait::for_text(&log, "released-by-administrator");
     emulator.terminate();
     emulator.ends_with(0);
-    ve_testbed::wait::content(&log)
+    wait::content(&log)
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn par() {
         ":VE primary license 127.",
         ":There is no VE backup server.",
         ":Trying to login to license server: 127.",
-        ":Grace period is 20 seconds.",
+        ":Grace period is 60 minutes.",
         ":Product Name = Charon-SSP/4M License key ID = 01.00000001.002.044.",
         ":err:Failed to connect with the license server.",
         ":warn:Charon will be terminated within ",

@@ -132,7 +132,7 @@ fn passphrase_files_hold_one_line() {
                 assert_eq!(passphrase.reveal(), secret);
             }
             (Err(error), Err(expected)) => {
-                assert!(error.to_string().ends_with(expected), "{error}")
+                assert!(error.to_string().ends_with(expected), "{error}");
             }
             (found, expected) => panic!("{found:?} is not {expected:?}"),
         }

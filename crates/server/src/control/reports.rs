@@ -46,13 +46,20 @@ fn license(view: &LicenseView<'_>, serving: bool) -> LicenseReport {
 
 fn products(view: &LicenseView<'_>, serving: bool) -> Vec<ProductReport> {
     let sections = view.license.sections.iter().zip(&view.sections);
-    let report = |(section, seats): (&ve_core::license::ProductSection, &ve_core::node::SectionView)| ProductReport {
-        code: section.code.to_string(),
-        virtual_hardware: section.virtual_hardware.iter().map(ToString::to_string).collect(),
-        instances: section.instances,
-        in_use: serving.then_some(seats.seats_held),
-        expires: section.expires,
-    };
+    let report =
+        |(section, seats): (&ve_core::license::ProductSection, &ve_core::node::SectionView)| {
+            ProductReport {
+                code: section.code.to_string(),
+                virtual_hardware: section
+                    .virtual_hardware
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+                instances: section.instances,
+                in_use: serving.then_some(seats.seats_held),
+                expires: section.expires,
+            }
+        };
     sections.map(report).collect()
 }
 

@@ -92,7 +92,8 @@ async fn read_request(read: impl tokio::io::AsyncRead + Unpin) -> Result<Request
     let read = BufReader::new(read.take(limit)).read_until(b'\n', &mut line).await;
     match read {
         Ok(_) if line.len() > MAX_REQUEST_BYTES => Err(failure(64, "the request is too long.")),
-        Ok(_) => serde_json::from_slice(&line).map_err(|error| failure(64, format!("the request can't be understood: {error}."))),
+        Ok(_) => serde_json::from_slice(&line)
+            .map_err(|error| failure(64, format!("the request can't be understood: {error}."))),
         Err(error) => Err(failure(70, format!("the request can't be read: {error}."))),
     }
 }
@@ -113,11 +114,13 @@ async fn answer(service: &Service, request: Request) -> Result<Reply, Failure> {
     let stopped = |_| failure(70, "the license service is stopping.");
     Ok(match request {
         Request::Status => report(&service.status().await.map_err(stopped)?),
-        Request::Licenses => {
-            report(&node.look(|node, now| reports::licenses(node, now, true)).await.map_err(stopped)?)
-        }
+        Request::Licenses => report(
+            &node.look(|node, now| reports::licenses(node, now, true)).await.map_err(stopped)?,
+        ),
         Request::Sessions => report(&node.look(reports::sessions).await.map_err(stopped)?),
-        Request::Denials => report(&node.look(|node, _| reports::denials(node)).await.map_err(stopped)?),
+        Request::Denials => {
+            report(&node.look(|node, _| reports::denials(node)).await.map_err(stopped)?)
+        }
         Request::Release { number } => match node.release(number).await.map_err(stopped)? {
             Ok(message) => report(&Done { message: format!("session {number}: {message}.") }),
             Err(refusal) => Reply::Failed(Failure {

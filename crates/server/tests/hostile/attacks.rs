@@ -1,6 +1,6 @@
 //! One table of attacks, and the helper that runs them.
 
-use std::{net::SocketAddr, thread};
+use std::thread;
 
 use super::{
     bystander::Bystander,
@@ -21,8 +21,8 @@ const MAX_GROWTH_KB: u64 = 48 * 1_024;
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     /// Does it and waits until the server has closed the connection, or has refused; gives the
-    /// address that it was done from, as far as the server's log should name it.
-    pub(crate) run: fn(&Server) -> Option<SocketAddr>,
+    /// address that it was done from, nothing where that is not known.
+    pub(crate) run: fn(&Server) -> String,
     /// What the log says of it; nothing for what may be an accident of the network.
     pub(crate) logged: Option<&'static str>,
 }
@@ -44,7 +44,7 @@ pub(crate) fn survive_together(attacks: &'static [Attack]) {
                 attacks.iter().map(|attack| (attack, scope.spawn(|| (attack.run)(server)))).collect();
             for (attack, thread) in running {
                 let address = thread.join().unwrap_or_else(|_| panic!("{} failed", attack.name));
-                is_logged(server, attack, address);
+                is_logged(server, attack, &address);
                 bystander.prove(attack.name);
             }
         });
@@ -53,12 +53,11 @@ pub(crate) fn survive_together(attacks: &'static [Attack]) {
 
 /// What `act` does leaves the bystander licensed, the server's memory bounded and its log sound.
 pub(crate) fn beside_bystander(act: impl FnOnce(&Server, &Bystander)) {
-    beside_bystander_with("", act);
+    beside_bystander_of(Server::start(ROOMY), act);
 }
 
-/// The same with more lines in the server's configuration.
-pub(crate) fn beside_bystander_with(config: &str, act: impl FnOnce(&Server, &Bystander)) {
-    let server = Server::start_with(config, &[ROOMY]);
+/// The same with a server that is not the usual one.
+pub(crate) fn beside_bystander_of(server: Server, act: impl FnOnce(&Server, &Bystander)) {
     let bystander = Bystander::log_in(&server);
     bystander.prove("before");
     let before_kb = server.memory_kb();
@@ -75,12 +74,12 @@ pub(crate) fn beside_bystander_with(config: &str, act: impl FnOnce(&Server, &Bys
 
 fn run(server: &Server, bystander: &Bystander, attack: &Attack) {
     let address = (attack.run)(server);
-    is_logged(server, attack, address);
+    is_logged(server, attack, &address);
     bystander.prove(attack.name);
 }
 
-fn is_logged(server: &Server, attack: &Attack, address: Option<SocketAddr>) {
-    let Some(logged) = attack.logged else { return };
-    let from = address.map_or_else(String::new, |address| address.to_string());
-    server.wait_for_line(&format!("{from} was refused: {logged}"));
+fn is_logged(server: &Server, attack: &Attack, address: &str) {
+    if let Some(logged) = attack.logged {
+        server.wait_for_line(&format!("{address} was refused: {logged}"));
+    }
 }

@@ -56,7 +56,7 @@ fn names_that_would_forge_a_line() {
                 }
             }
             client.beat();
-            Some(client.connection.local_address())
+            client.connection.local_address().to_string()
         },
         logged: Some("bad-request: the field passphrase is longer than 128 bytes."),
     }]);
@@ -154,7 +154,7 @@ fn what_a_client_may_not_say_twice() {
     ]);
 }
 
-fn request_id_twice(server: &Server) -> Option<SocketAddr> {
+fn request_id_twice(server: &Server) -> String {
     let host = Host::new();
     let mut first = Client::connect(server, &host);
     let session = first.log_in(&Login::of("vm"));
@@ -168,16 +168,16 @@ fn request_id_twice(server: &Server) -> Option<SocketAddr> {
     assert!(matches!(said[..], [Said::Goodbye(_)]), "{said:?}");
     first.check(&session).expect("it goes on");
     first.logout(&session);
-    Some(second.connection.local_address())
+    second.connection.local_address().to_string()
 }
 
-fn emulator_twice(server: &Server) -> Option<SocketAddr> {
+fn emulator_twice(server: &Server) -> String {
     let mut client = Client::connect(server, &Host::new());
     let session = client.log_in(&Login::of("vm"));
     assert_eq!(client.refused(&Login::of("vm")), "duplicate-instance");
     client.check(&session).expect("it goes on");
     client.logout(&session);
-    Some(client.connection.local_address())
+    client.connection.local_address().to_string()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpStream};
 
 use super::{
-    attacks::beside_bystander_with,
+    attacks::{ROOMY, beside_bystander_of},
     client::Client,
     connection::{Connection, Host, Offer},
     messages::Login,
@@ -11,7 +11,11 @@ use super::{
     socket::{connect_from, is_closed, read_to_end},
 };
 
-const CONFIG: &str = "[limits]\nmax_links_per_address = 4";
+/// Runs `act` beside a bystander, where addresses have narrow limits.
+fn with_narrow_limits(act: fn(&Server)) {
+    let server = Server::start_with("[limits]\nmax_links_per_address = 4", &[ROOMY]);
+    beside_bystander_of(server, |server, _| act(server));
+}
 
 /// The attacker's address; the bystander's is 127.0.0.1.
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -37,20 +41,22 @@ fn refused_at_the_limit(server: &Server) {
 
 #[test]
 fn an_address_without_a_session_has_its_limit() {
-    beside_bystander_with(CONFIG, |server, _| {
+    with_narrow_limits(|server| {
         let waiting = idle(server, 4);
         refused_at_the_limit(server);
         refused_at_the_limit(server);
         assert!(waiting.iter().all(|stream| !is_closed(stream)), "the others are not affected");
         // A place is free again as soon as its connection has ended.
-        waiting.iter().for_each(|stream| drop(read_to_end(stream)));
+        for stream in &waiting {
+            read_to_end(stream);
+        }
         client(server, &Host::new()).beat();
     });
 }
 
 #[test]
 fn an_address_with_a_live_session_is_never_blocked_by_its_own_limit() {
-    beside_bystander_with(CONFIG, |server, _| {
+    with_narrow_limits(|server| {
         let host = Host::new();
         let mut first = client(server, &host);
         let session = first.log_in(&Login::of("vm"));
@@ -63,7 +69,7 @@ fn an_address_with_a_live_session_is_never_blocked_by_its_own_limit() {
 
 #[test]
 fn a_host_that_has_just_lost_its_connection_may_come_back() {
-    beside_bystander_with(CONFIG, |server, _| {
+    with_narrow_limits(|server| {
         let (host, login) = (Host::new(), Login::of("vm"));
         let mut first = client(server, &host);
         let session = first.log_in(&login);
@@ -76,7 +82,7 @@ fn a_host_that_has_just_lost_its_connection_may_come_back() {
 
 #[test]
 fn only_a_session_lifts_the_limit() {
-    beside_bystander_with(CONFIG, |server, _| {
+    with_narrow_limits(|server| {
         let mut client = client(server, &Host::new());
         let probe = Login::of("vm").with(|login| login.probe = true);
         client.login(&probe).expect("there is a seat");
@@ -92,7 +98,8 @@ fn only_a_session_lifts_the_limit() {
 
 #[test]
 fn a_full_server_says_so() {
-    beside_bystander_with("[limits]\nmax_links = 4", |server, bystander| {
+    let server = Server::start_with("[limits]\nmax_links = 4", &[ROOMY]);
+    beside_bystander_of(server, |server, bystander| {
         let _waiting = idle(server, 3);
         let stream = connect_from(SOURCE, server.address);
         assert!(read_to_end(&stream).is_empty());
@@ -100,5 +107,19 @@ fn a_full_server_says_so() {
         let line = server.wait_for_line(&format!("{address} was refused: server-busy: "));
         assert!(line.contains("[limits] max_links)"), "{line}");
         bystander.prove("a full server");
+    });
+}
+
+#[test]
+fn connections_leave_descriptors_for_everything_else() {
+    let server = Server::start_with_files(200, "", &[ROOMY]);
+    server.wait_for_line("Only 100 connections are taken in at a time instead of 18000");
+    beside_bystander_of(server, |server, bystander| {
+        let _waiting = idle(server, 150);
+        server.wait_for_line("100 links are open, which is this server's limit");
+        bystander.prove("no more descriptors");
+        assert_eq!(server.sessions().len(), 1, "the administrator is served");
+        server.install(|license| license.version(2));
+        bystander.prove("a license is installed");
     });
 }

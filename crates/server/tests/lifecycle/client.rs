@@ -3,32 +3,35 @@
 //! It does what it is told and nothing by itself but heartbeats, so that a test can do things in an
 //! order that the real client avoids. Every answer is checked as the real one checks it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::{
     net::TcpStream,
     sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::interval,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 use ve_core::{
     grant::Grant,
-    id::{Nonce, ServerKey, SessionId},
+    id::{Nonce, SessionId},
     reason::{ReasonCode, Refusal},
 };
-use ve_documents::keys::{self, SigningKey};
+use ve_documents::keys::SigningKey;
 use ve_wire::{
     convert,
-    frame::{self, FrameReader},
-    limits::{HEARTBEAT_INTERVAL_MS, MAX_SERVER_MESSAGE_BYTES, VERSIONS},
-    proto::{self, ClientMessage, ServerMessage, client_message::Kind, server_message, statement::Content},
+    frame::FrameReader,
+    limits::{MAX_SERVER_MESSAGE_BYTES, VERSIONS},
+    proto::{self, client_message::Kind, server_message, statement::Content},
     random_bytes,
-    statement::{self, Believed},
+    statement::Believed,
     tls::{self, Identity},
 };
 
-use super::awaited;
+pub(crate) use super::talk::Event;
+use super::{
+    awaited,
+    talk::{Order, Talk, read, write},
+};
 
 /// A computer with a key of its own.
 #[derive(Clone)]
@@ -74,22 +77,6 @@ impl Emulator {
             ..proto::Login::default()
         }
     }
-}
-
-/// What a server says unasked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
-    Revoked(SessionId, Refusal),
-    Closing,
-    /// The connection is gone.
-    Closed,
-}
-
-type Answer = oneshot::Sender<Believed>;
-
-enum Order {
-    Ask(Box<dyn FnOnce(u64, Vec<u8>) -> Kind + Send>, Answer),
-    Freeze,
 }
 
 /// A connection; cut off when dropped, without a word.
@@ -206,11 +193,15 @@ impl Link {
     /// A login whose answer may never come: `None` when the connection ended before.
     pub(crate) async fn try_login(&self, emulator: &Emulator) -> Option<Result<Grant, Refusal>> {
         let login = emulator.login();
-        let login = move |request_id, nonce| Kind::Login(proto::Login { request_id, nonce, ..login });
+        let login =
+            move |request_id, nonce| Kind::Login(proto::Login { request_id, nonce, ..login });
         self.ask(login).await.map(granted)
     }
 
-    async fn ask(&self, question: impl FnOnce(u64, Vec<u8>) -> Kind + Send + 'static) -> Option<Believed> {
+    async fn ask(
+        &self,
+        question: impl FnOnce(u64, Vec<u8>) -> Kind + Send + 'static,
+    ) -> Option<Believed> {
         let (sender, answer) = oneshot::channel();
         self.orders.send(Order::Ask(Box::new(question), sender)).ok()?;
         awaited("an answer", answer).await.ok()
@@ -239,85 +230,5 @@ fn granted(answer: Believed) -> Result<Grant, Refusal> {
         }
         (Content::Refusal(refusal), _) => Err(convert::refusal(&refusal)),
         other => panic!("neither granted nor refused: {other:?}"),
-    }
-}
-
-type Reader = FrameReader<TlsStream<TcpStream>>;
-
-async fn write(reader: &mut Reader, kind: Kind) -> std::io::Result<()> {
-    frame::write(reader.stream_mut(), &ClientMessage { kind: Some(kind) }).await
-}
-
-async fn read(reader: &mut Reader) -> Option<server_message::Kind> {
-    reader.next::<ServerMessage>().await.ok().flatten()?.kind
-}
-
-/// A link's task.
-struct Talk {
-    reader: Reader,
-    server_key: ServerKey,
-    nonce: Nonce,
-    asked: HashMap<u64, (Nonce, Answer)>,
-    happened: mpsc::UnboundedSender<Event>,
-}
-
-impl Talk {
-    async fn run(mut self, mut to_do: mpsc::UnboundedReceiver<Order>) {
-        let mut heartbeat = interval(Duration::from_millis(HEARTBEAT_INTERVAL_MS.into()));
-        let mut last_request = 0;
-        loop {
-            tokio::select! {
-                order = to_do.recv() => match order {
-                    Some(Order::Ask(question, answer)) => {
-                        last_request += 1;
-                        let nonce = Nonce(random_bytes());
-                        self.asked.insert(last_request, (nonce, answer));
-                        let question = question(last_request, nonce.0.to_vec());
-                        // A connection that is gone shows itself when it is read.
-                        let _ = write(&mut self.reader, question).await;
-                    }
-                    Some(Order::Freeze) => std::future::pending().await,
-                    None => return,
-                },
-                message = read(&mut self.reader) => match message {
-                    Some(kind) => self.hear(kind).await,
-                    None => {
-                        let _ = self.happened.send(Event::Closed);
-                        return;
-                    }
-                },
-                _ = heartbeat.tick() => {
-                    let _ = write(&mut self.reader, Kind::Heartbeat(proto::Heartbeat {})).await;
-                }
-            }
-        }
-    }
-
-    async fn hear(&mut self, kind: server_message::Kind) {
-        let event = match kind {
-            server_message::Kind::Answer(answer) => {
-                let (nonce, asker) = self.asked.remove(&answer.request_id).expect("a question that was asked");
-                let _ = asker.send(self.believe(answer.signed.as_ref(), nonce));
-                return;
-            }
-            server_message::Kind::Revoked(revoked) => {
-                let believed = self.believe(revoked.signed.as_ref(), self.nonce);
-                let Content::Revoked(refusal) = believed.content else { panic!("no revocation") };
-                Event::Revoked(believed.session.expect("a session"), convert::refusal(&refusal))
-            }
-            server_message::Kind::Ping(ping) => {
-                let _ = write(&mut self.reader, Kind::Pong(proto::Pong { session: ping.session, runs: true })).await;
-                return;
-            }
-            server_message::Kind::Closing(_) => Event::Closing,
-            server_message::Kind::Goodbye(_) | server_message::Kind::Heartbeat(_) | server_message::Kind::Hello(_) => return,
-        };
-        let _ = self.happened.send(event);
-    }
-
-    fn believe(&self, signed: Option<&proto::Signed>, nonce: Nonce) -> Believed {
-        let key = self.server_key;
-        let verify = |message: &[u8], signature: &[u8]| keys::verify(&key, message, signature).is_ok();
-        statement::open(signed, nonce, key, verify).expect("a statement that can be believed")
     }
 }

@@ -46,7 +46,10 @@ async fn another_user_is_refused() {
     open("run", 0o755);
     open("run/licensed.sock", 0o777);
     let message = ask().await.failed(77);
-    assert!(message.contains("only root and the user of the license server may ask it."), "{message}");
+    assert!(
+        message.contains("only root and the user of the license server may ask it."),
+        "{message}"
+    );
     site.tool("licensectl", &["status"]).await.fine();
     server.terminate().await;
 }

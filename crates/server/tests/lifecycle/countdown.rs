@@ -11,17 +11,19 @@ use super::{
     site::Site,
 };
 
-const HOURS: u64 = 100;
+const HOURS: u32 = 100;
+const LICENSED_SECONDS: u64 = HOURS as u64 * 3_600;
 
 /// What `license_viewer` says of the only license: seconds used and left.
 async fn shown(site: &Site) -> (u64, u64) {
     let said = site.tool("license_viewer", &["--json"]).await.fine();
     let report: Json = serde_json::from_str(&said).expect("JSON");
     let license = &report["licenses"][0];
-    let seconds = |field: &str| license[field].as_u64().unwrap_or_else(|| panic!("no {field} in {report:#}"));
+    let seconds =
+        |field: &str| license[field].as_u64().unwrap_or_else(|| panic!("no {field} in {report:#}"));
     let (used, left) = (seconds("used_seconds"), seconds("remaining_seconds"));
     // Both are whole seconds of one sum.
-    assert!((HOURS * 3_600).abs_diff(used + left) <= 1, "{used} + {left}");
+    assert!(LICENSED_SECONDS.abs_diff(used + left) <= 1, "{used} + {left}");
     (used, left)
 }
 
@@ -46,8 +48,8 @@ async fn durable_ms(site: &Site) -> u64 {
 
 #[tokio::test]
 async fn hours_that_were_used_survive_an_orderly_end() {
-    let site = Site::licensed(|license| license.hours(HOURS as u32)).await;
-    assert_eq!(shown(&site).await, (0, HOURS * 3_600));
+    let site = Site::licensed(|license| license.hours(HOURS)).await;
+    assert_eq!(shown(&site).await, (0, LICENSED_SECONDS));
     let server = site.start().await;
     let (host, emulator) = (Host::new(), Emulator::new("ss5"));
     let running = host.run(server.port(), &emulator).await.expect("a seat");
@@ -67,7 +69,7 @@ async fn hours_that_were_used_survive_an_orderly_end() {
 
 #[tokio::test]
 async fn hours_that_were_written_down_survive_a_crash() {
-    let site = Site::licensed(|license| license.hours(HOURS as u32)).await;
+    let site = Site::licensed(|license| license.hours(HOURS)).await;
     let server = site.start().await;
     let host = Host::new();
     let running = host.run(server.port(), &Emulator::new("ss5")).await.expect("a seat");

@@ -15,7 +15,13 @@ use super::{
 /// The sessions that the ledger knows of, read as the tools read it while no server runs.
 fn known_sessions(site: &Site) -> BTreeSet<SessionId> {
     let mut ledger = ReadOnly::open(&site.home().join("ledger.db")).expect("a ledger");
-    ledger.remember().expect("a sound ledger").sessions.into_iter().map(|session| session.id).collect()
+    ledger
+        .remember()
+        .expect("a sound ledger")
+        .sessions
+        .into_iter()
+        .map(|session| session.id)
+        .collect()
 }
 
 #[tokio::test]
@@ -36,7 +42,10 @@ async fn known_sessions_come_back_to_their_seats_before_anyone_new() {
     other.refused(server.port(), &newcomer, ReasonCode::InstanceLimit).await;
     let states = |sessions: &[serde_json::Value]| -> Vec<(u64, String)> {
         let pair = |session: &serde_json::Value| {
-            (session["id"].as_u64().expect("a number"), session["state"].as_str().expect("a state").to_owned())
+            (
+                session["id"].as_u64().expect("a number"),
+                session["state"].as_str().expect("a state").to_owned(),
+            )
         };
         sessions.iter().map(pair).collect()
     };
@@ -65,7 +74,9 @@ async fn a_seat_whose_holder_does_not_come_back_is_free_after_the_lease() {
     server.logs("did not come back in time, its seat is free.").await;
     let newcomer = Emulator::new("newcomer");
     let host = Host::new();
-    let seat = super::eventually("the free seat", async || host.run(server.port(), &newcomer).await.ok()).await;
+    let seat =
+        super::eventually("the free seat", async || host.run(server.port(), &newcomer).await.ok())
+            .await;
     assert_eq!(site.sessions().await.len(), 1);
     drop(seat);
     server.terminate().await;
@@ -73,11 +84,11 @@ async fn a_seat_whose_holder_does_not_come_back_is_free_after_the_lease() {
 
 #[tokio::test]
 async fn whoever_was_granted_a_seat_has_it_after_a_crash_amid_logins() {
-    const SEATS: usize = 60;
+    const SEATS: u32 = 60;
     const ASKERS: usize = 80;
     // Killed after the first grants, amid them, and when all seats are taken.
     for killed_after in [1, SEATS / 3, SEATS] {
-        let site = Site::licensed(|license| license.instances(SEATS as u32)).await;
+        let site = Site::licensed(|license| license.instances(SEATS)).await;
         let server = site.start().await;
         let (told, mut granted) = mpsc::unbounded_channel();
         let mut askers = JoinSet::new();
@@ -98,10 +109,10 @@ async fn whoever_was_granted_a_seat_has_it_after_a_crash_amid_logins() {
         server.kill().await;
         let granted: Vec<_> =
             awaited("the askers", askers.join_all()).await.into_iter().flatten().collect();
-        assert!(granted.len() >= killed_after);
+        assert!(granted.len() >= killed_after as usize);
 
         let known = known_sessions(&site);
-        assert!(known.len() <= SEATS, "{} sessions", known.len());
+        assert!(known.len() <= SEATS as usize, "{} sessions", known.len());
         let server = site.start().await;
         assert_eq!(site.sessions().await.len(), known.len(), "a restart loses and adds nobody");
         for (host, emulator, _) in &granted {

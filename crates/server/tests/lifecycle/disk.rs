@@ -59,12 +59,13 @@ fn small_disk(test: &str) -> Option<SmallDisk> {
         Ok(disk) => return Some(disk),
         Err(refused) => refused,
     };
-    if std::env::var_os(INSIDE).is_some() {
-        panic!("no small disk can be mounted, not even in a namespace: {refused}");
-    }
+    let inside = std::env::var_os(INSIDE).is_some();
+    assert!(!inside, "no small disk can be mounted, not even in a namespace: {refused}");
     let possible = Command::new("unshare").args(["-rm", "true"]).status();
     if !possible.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no small disk can be mounted here (it takes root, or unshare -rm): {refused}");
+        eprintln!(
+            "skipped: no small disk can be mounted here (it takes root, or unshare -rm): {refused}"
+        );
         return None;
     }
     let this = std::env::current_exe().expect("this test's path");
@@ -76,7 +77,9 @@ fn small_disk(test: &str) -> Option<SmallDisk> {
 
 #[tokio::test]
 async fn a_full_disk_keeps_newcomers_out_and_nobody_else() {
-    let Some(disk) = small_disk("disk::a_full_disk_keeps_newcomers_out_and_nobody_else") else { return };
+    let Some(disk) = small_disk("disk::a_full_disk_keeps_newcomers_out_and_nobody_else") else {
+        return;
+    };
     let site = Site::at(&disk.path().join("home"));
     site.install(|license| license.instances(1_000)).await.fine();
     let server = site.start().await;
@@ -107,7 +110,8 @@ async fn a_full_disk_keeps_newcomers_out_and_nobody_else() {
     running.link.check(running.grant.session).await.expect("who runs goes on");
     assert_eq!(running.link.events_so_far(), []);
     seat.link.logout(seat.grant.session).await.expect("an end that is durable");
-    let written = async || site.log_text().contains("The ledger can be written again.").then_some(());
+    let written =
+        async || site.log_text().contains("The ledger can be written again.").then_some(());
     eventually("the line in the file", written).await;
     server.kill().await;
 

@@ -1,12 +1,23 @@
 //! A server that is asked to end.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+};
 
 use super::{
+    awaited,
     client::{Emulator, Event, Host},
+    eventually,
+    server::Server,
     site::Site,
 };
 
@@ -76,4 +87,73 @@ async fn a_second_signal_changes_nothing() {
     let (status, log) = server.ended().await;
     assert!(status.success(), "{status}: {log:#?}");
     assert_eq!(last_line(&site.log_text()), LAST_LINE);
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_during_the_start_is_not_lost() {
+    let site = Site::licensed(|license| license).await;
+    let server = Server::begin(site.command());
+    server.logs("INFO MAIN Build time: ").await;
+    server.signal(Signal::TERM);
+    let (status, log) = server.ended().await;
+    assert!(status.success(), "{status}: {log:#?}");
+    assert_eq!(last_line(&site.log_text()), LAST_LINE);
+}
+
+/// Makes every flush of a disk take longer than any test; given up when dropped. `None`, said aloud,
+/// where this machine doesn't let us.
+async fn make_the_disk_hang(server: &Server) -> Option<Child> {
+    let mut strace = Command::new("strace");
+    strace.args([
+        "-f",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        "inject=fsync,fdatasync:delay_enter=600000000",
+    ]);
+    strace.args(["-p", &server.pid().to_string()]).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut strace = match strace.spawn() {
+        Ok(strace) => strace,
+        Err(error) => {
+            eprintln!("skipped: there is no strace here: {error}");
+            return None;
+        }
+    };
+    let mut said = BufReader::new(strace.stderr.take().expect("a pipe")).lines();
+    let first =
+        awaited("strace's first words", said.next_line()).await.expect("text").unwrap_or_default();
+    if !first.contains("attached") {
+        eprintln!("skipped: strace may not look at another process here: {first}");
+        return None;
+    }
+    // Whoever writes to a pipe that nobody reads would hang as well.
+    tokio::spawn(async move { while said.next_line().await.is_ok_and(|line| line.is_some()) {} });
+    Some(strace)
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_nothing_up() {
+    let site = Site::licensed(|license| license).await;
+    let server = site.start().await;
+    let Some(mut strace) = make_the_disk_hang(&server).await else { return };
+    let link = Host::new().connect(server.port()).await.expect("a license");
+    let waiting = tokio::spawn(async move { link.try_login(&Emulator::new("ss5")).await });
+    let opening = async || (site.sessions().await.first()?["state"] == "opening").then_some(());
+    eventually("a login that waits for the disk", opening).await;
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    // The process has ended, but strace doesn't let its threads go.
+    let stat = format!("/proc/{}/stat", server.pid());
+    let ended = async || fs::read_to_string(&stat).ok()?.contains(") Z ").then_some(());
+    eventually("the server's end", ended).await;
+    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    strace.kill().await.expect("strace's end");
+    let (status, log) = server.ended().await;
+    assert!(status.success(), "{status}: {log:#?}");
+    assert!(
+        log.iter()
+            .any(|line| line.ends_with("ERROR MAIN The ledger did not take everything in time.")),
+        "{log:#?}"
+    );
+    assert!(waiting.await.expect("no panic").is_none(), "nobody was told of a seat");
 }

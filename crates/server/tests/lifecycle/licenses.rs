@@ -26,8 +26,9 @@ fn reasons(server: &Server) -> Vec<String> {
 
 fn installed_files(site: &Site) -> Vec<String> {
     let entries = fs::read_dir(site.home().join("licenses")).expect("a folder");
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
     names.sort();
     names
 }
@@ -38,7 +39,8 @@ async fn a_server_without_a_license_says_why_and_serves_as_soon_as_it_has_one() 
     let server = site.start().await;
     assert_eq!(reasons(&server), [format!("ERROR License {NO_LICENSE}")]);
     let (host, emulator) = (Host::new(), Emulator::new("ss5"));
-    let refused = async || host.connect(server.port()).await.err().expect("no one is served").to_string();
+    let refused =
+        async || host.connect(server.port()).await.err().expect("no one is served").to_string();
     assert_eq!(refused().await, NO_LICENSE);
 
     let v2c = site.v2c(|license| license).await;
@@ -95,14 +97,18 @@ async fn an_update_that_shrinks_takes_the_newest_seats() {
     for newer in &mut running[1..] {
         match newer.link.event().await {
             Event::Revoked(session, refusal) => {
-                assert_eq!((session, refusal.code), (newer.grant.session, ReasonCode::InstanceLimit));
+                assert_eq!(
+                    (session, refusal.code),
+                    (newer.grant.session, ReasonCode::InstanceLimit)
+                );
             }
             other => panic!("{other:?}"),
         }
     }
     running[0].link.check(first).await.expect("the oldest keeps its seat");
     assert_eq!(running[0].link.events_so_far(), []);
-    let sentence = host.refused(server.port(), &Emulator::new("fourth"), ReasonCode::InstanceLimit).await;
+    let sentence =
+        host.refused(server.port(), &Emulator::new("fourth"), ReasonCode::InstanceLimit).await;
     assert_eq!(sentence, "the only instance of Charon-SSP/ALL is in use.");
     server.terminate().await;
 }
@@ -127,13 +133,16 @@ async fn two_licenses_serve_side_by_side() {
     host.refused(server.port(), &Emulator::new("ss20"), ReasonCode::InstanceLimit).await;
 
     let report = site.report("licenses").await;
-    let in_use: Vec<_> = (0..2).map(|index| &report["licenses"][index]["products"][0]["in_use"]).collect();
+    let in_use: Vec<_> =
+        (0..2).map(|index| &report["licenses"][index]["products"][0]["in_use"]).collect();
     assert_eq!(in_use, [1, 1], "{report:#}");
 
     // One of them is taken away; the other's sessions don't notice.
     let (mut sparc, mut parisc) = (sparc, parisc);
     site.tool("licensectl", &["licenses", "remove", OTHER_ID]).await.fine();
-    assert!(matches!(parisc.link.event().await, Event::Revoked(_, refusal) if refusal.code == ReasonCode::LicenseNotAvailable));
+    assert!(
+        matches!(parisc.link.event().await, Event::Revoked(_, refusal) if refusal.code == ReasonCode::LicenseNotAvailable)
+    );
     sparc.link.check(sparc.grant.session).await.expect("still licensed");
     assert_eq!(sparc.link.events_so_far(), []);
     server.terminate().await;
@@ -164,20 +173,28 @@ async fn a_license_for_another_machine_is_refused_by_the_name_of_what_changed() 
     assert!(!components.is_empty(), "this machine has no identity at all");
     for (index, component) in components.into_iter().enumerate() {
         let c2v = c2v_with_another(&site, component).await;
-        let license = site.vendor().license_for(&c2v).version(u32::try_from(index).expect("few") + 1);
+        let license =
+            site.vendor().license_for(&c2v).version(u32::try_from(index).expect("few") + 1);
         let v2c = site.beside("other.v2c");
         license.clone().write(&v2c);
         let message = site.tool("v2c", &["--filename", path(&v2c)]).await.failed(77);
-        assert!(message.contains("binding-changed") && message.contains(component.as_str()), "{message}");
+        assert!(
+            message.contains("binding-changed") && message.contains(component.as_str()),
+            "{message}"
+        );
 
         // Put there by hand, it is refused at login.
         site.put_license(ID, &v2c);
         server.signal(Signal::HUP);
         server.logs_times("Configuration and licenses were read again.", index + 1).await;
         let sentence = host.refused(server.port(), &emulator, ReasonCode::BindingChanged).await;
-        let expected = format!("license {ID} is bound to another machine, or this one has changed: {component}.");
+        let expected = format!(
+            "license {ID} is bound to another machine, or this one has changed: {component}."
+        );
         assert_eq!(sentence, expected);
-        server.logs(&format!("ERROR License license {ID} is not valid: binding-changed: {expected}")).await;
+        server
+            .logs(&format!("ERROR License license {ID} is not valid: binding-changed: {expected}"))
+            .await;
     }
     // What was refused has left no mark: the first version of the right license is welcome.
     fs::remove_file(site.home().join(format!("licenses/{ID}.v2c"))).expect("a license file");
@@ -197,5 +214,30 @@ async fn a_change_that_the_license_tolerates_is_none() {
     site.tool("v2c", &["--filename", path(&v2c)]).await.fine();
     let server = site.start().await;
     Host::new().run(server.port(), &Emulator::new("ss5")).await.expect("a seat");
+    server.terminate().await;
+}
+
+#[tokio::test]
+async fn an_installation_that_the_server_can_not_take_up_is_no_success() {
+    let site = Site::licensed(|license| license).await;
+    let server = site.start().await;
+    let host = Host::new();
+    let running = host.run(server.port(), &Emulator::new("ss5")).await.expect("a seat");
+    // Not a file: the system won't let us read it, which says nothing about any license.
+    let trouble = site.home().join(format!("licenses/{OTHER_ID}.v2c"));
+    fs::create_dir(&trouble).expect("a folder");
+    let message = site.install(|license| license.version(2).instances(5)).await.failed(70);
+    assert!(message.contains("version 2 was installed, but the running server can't"), "{message}");
+    assert!(message.contains(path(&trouble)), "{message}");
+    let version = async || {
+        let grant = running.link.check(running.grant.session).await.expect("still licensed");
+        grant.marks.license_version
+    };
+    assert_eq!(version().await, 1);
+
+    fs::remove_dir(&trouble).expect("a folder");
+    server.signal(Signal::HUP);
+    server.logs("Configuration and licenses were read again.").await;
+    assert_eq!(version().await, 2);
     server.terminate().await;
 }

@@ -1,6 +1,7 @@
 //! A license server's life as its administrator sees it: real processes, real TLS, real licenses.
 //!
-//! - `site`: a home with a vendor; `server`: a running `licensed`; `client`: an emulator host.
+//! - `site`: a home with a vendor; `server`: a running `licensed`; `client`: an emulator host
+//!   (and `talk`, the task behind each of its links).
 //! - The other modules are the stories.
 
 mod client;
@@ -15,6 +16,7 @@ mod reload;
 mod server;
 mod site;
 mod starting;
+mod talk;
 
 use std::{future::Future, time::Duration};
 
@@ -23,10 +25,8 @@ const LONG: Duration = Duration::from_mins(2);
 
 /// Waits for something that must come, and says what didn't.
 async fn awaited<T>(what: &str, event: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(LONG, event).await {
-        Ok(event) => event,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
+    let in_time = tokio::time::timeout(LONG, event).await;
+    in_time.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// Looks again and again until there is something to see: for what announces itself to no one.

@@ -30,7 +30,8 @@ impl Manager {
 
     async fn hears_anything(&self) -> String {
         let mut bytes = [0; 4_096];
-        let length = awaited("a notification", self.socket.recv(&mut bytes)).await.expect("a socket");
+        let length =
+            awaited("a notification", self.socket.recv(&mut bytes)).await.expect("a socket");
         String::from_utf8(bytes[..length].to_vec()).expect("text").trim().to_owned()
     }
 }

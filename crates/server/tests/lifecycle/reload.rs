@@ -49,10 +49,14 @@ async fn licenses_that_come_and_go_by_hand_are_taken_up() {
 async fn the_log_goes_on_in_a_new_file() {
     let site = Site::licensed(|license| license).await;
     let server = site.start().await;
+    // Every place of the log has a queue of its own.
+    let ready = async || site.log_text().contains("ready to serve").then_some(());
+    eventually("the line in the file", ready).await;
     let moved = site.beside("moved.log");
     fs::rename(site.log_file(), &moved).expect("a log");
     reload(&server, 1).await;
-    let has_line = async || fs::read_to_string(site.log_file()).ok().filter(|text| text.contains(DONE));
+    let has_line =
+        async || fs::read_to_string(site.log_file()).ok().filter(|text| text.contains(DONE));
     eventually("the new file", has_line).await;
     let old = fs::read_to_string(&moved).expect("the moved log");
     assert!(old.contains("ready to serve") && !old.contains(DONE), "{old}");

@@ -21,19 +21,25 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server and waits until it serves.
-    pub(crate) async fn start(mut command: Command) -> Self {
+    pub(crate) async fn start(command: Command) -> Self {
+        let mut server = Self::begin(command);
+        server.logs("License server is ready to serve.").await;
+        let listening = server.logs("INFO MAIN Listening on ").await;
+        let port = listening.trim_end_matches('.').rsplit(':').next();
+        server.port =
+            port.and_then(|port| port.parse().ok()).expect("a port at the end of the line");
+        server
+    }
+
+    /// Starts a server, which may not serve yet; it has no port that is known.
+    pub(crate) fn begin(mut command: Command) -> Self {
         let mut process = command
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("a program that starts");
         let log = follow(process.stderr.take().expect("a pipe"));
-        let mut server = Self { process, log, port: 0 };
-        server.logs("License server is ready to serve.").await;
-        let listening = server.logs("INFO MAIN Listening on ").await;
-        let port = listening.trim_end_matches('.').rsplit(':').next().and_then(|port| port.parse().ok());
-        server.port = port.expect("a port at the end of the line");
-        server
+        Self { process, log, port: 0 }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -62,18 +68,25 @@ impl Server {
     /// Waits until the log has so many lines that contain `text`; the last of them.
     pub(crate) async fn logs_times(&self, text: &str, times: usize) -> String {
         let mut log = self.log.clone();
-        let found = |lines: &Vec<String>| lines.iter().filter(|line| line.contains(text)).count() >= times;
+        let found =
+            |lines: &Vec<String>| lines.iter().filter(|line| line.contains(text)).count() >= times;
         let waited = awaited(&format!("the line {text:?}"), log.wait_for(found)).await;
         let Ok(lines) = waited else {
             panic!("the server ended without logging {text:?}: {:#?}", self.log());
         };
-        lines.iter().filter(|line| line.contains(text)).nth(times - 1).expect("it was found").clone()
+        lines
+            .iter()
+            .filter(|line| line.contains(text))
+            .nth(times - 1)
+            .expect("it was found")
+            .clone()
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.pid().cast_signed();
-        kill_process(Pid::from_raw(pid).expect("no process is 0"), signal).expect("a process that is there");
+        kill_process(Pid::from_raw(pid).expect("no process is 0"), signal)
+            .expect("a process that is there");
     }
 
     /// Waits for the process's end: how it ended, and everything that it logged.

@@ -71,7 +71,9 @@ impl Site {
     }
 
     /// A home with one license, installed before any server runs.
-    pub(crate) async fn licensed(edit: impl FnOnce(LicenseBuilder<'_>) -> LicenseBuilder<'_>) -> Self {
+    pub(crate) async fn licensed(
+        edit: impl FnOnce(LicenseBuilder<'_>) -> LicenseBuilder<'_>,
+    ) -> Self {
         let site = Self::new();
         site.install(edit).await.fine();
         site

@@ -23,7 +23,10 @@ async fn a_second_server_in_the_same_home_is_told_who_has_it() {
     let log = site.log_text();
     let message = site.start_in_vain().await.failed(75);
     assert!(message.contains(&format!("is in use by process {}", server.pid())), "{message}");
-    assert!(!site.home().join("log/license.log.1").exists(), "the running server's log was rotated");
+    assert!(
+        !site.home().join("log/license.log.1").exists(),
+        "the running server's log was rotated"
+    );
     assert!(site.log_text().starts_with(&log));
     assert_eq!(server.count("in use"), 0);
     Host::new().run(server.port(), &Emulator::new("ss5")).await.expect("a seat");
@@ -91,7 +94,10 @@ async fn a_home_that_can_not_be_written_is_named() {
         command.arg("--home").arg(&home).args(["--listen", "127.0.0.1:0"]);
         let said: Said = command.output().await.expect("a program").into();
         let message = said.failed(73);
-        assert!(message.contains("can't be written by user nobody (it belongs to root)"), "{message}");
+        assert!(
+            message.contains("can't be written by user nobody (it belongs to root)"),
+            "{message}"
+        );
         assert!(message.contains("name another home with --home"), "{message}");
     }
     assert!(!folder.join("not").exists());
@@ -126,8 +132,10 @@ async fn a_configuration_with_a_mistake_is_named_by_line_and_key() {
             assert!(message.contains(&expected), "{text:?}: {message}");
         }
     }
-    let left: Vec<PathBuf> =
-        fs::read_dir(site.home()).expect("a home").map(|entry| entry.expect("an entry").path()).collect();
+    let left: Vec<PathBuf> = fs::read_dir(site.home())
+        .expect("a home")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     assert_eq!(left.len(), 2, "config.toml and vendor.pub, and nothing was made: {left:?}");
 }
 
@@ -164,7 +172,10 @@ async fn a_ledger_that_is_none_is_left_as_it_is() {
     ] {
         fs::write(&path, &bytes).expect("a file");
         let message = site.start_in_vain().await.failed(70);
-        assert!(message.contains(expected) && message.contains("it was left as it is"), "{message}");
+        assert!(
+            message.contains(expected) && message.contains("it was left as it is"),
+            "{message}"
+        );
         assert!(site.log_text().contains("ERROR MAIN "), "the log says it as well");
         assert!(fs::read(&path).expect("a file") == bytes, "the file was changed");
     }

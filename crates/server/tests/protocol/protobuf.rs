@@ -30,7 +30,9 @@ impl Message {
 
     pub(crate) fn packed(self, field: u64, values: &[u32]) -> Self {
         let mut packed = Vec::new();
-        values.iter().for_each(|value| put_varint(&mut packed, u64::from(*value)));
+        for value in values {
+            put_varint(&mut packed, u64::from(*value));
+        }
         self.bytes(field, &packed)
     }
 }

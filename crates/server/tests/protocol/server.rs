@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, ChildStderr, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
@@ -43,6 +43,18 @@ impl Server {
 
     /// Starts a server with more lines in its configuration, and with these licenses.
     pub(crate) fn start_with(config: &str, licenses: &[Edit]) -> Self {
+        Self::launch(programs::command("licensed"), config, licenses)
+    }
+
+    /// The same, where the server's process may only have so many files open.
+    pub(crate) fn start_with_files(files: u32, config: &str, licenses: &[Edit]) -> Self {
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(limited).arg(programs::path("licensed")).env_remove("VE_HOME");
+        Self::launch(shell, config, licenses)
+    }
+
+    fn launch(mut command: Command, config: &str, licenses: &[Edit]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let vendor = ve_testbed::vendor(&folder.path().join("vendor"));
         let home = folder.path().join("home");
@@ -56,7 +68,7 @@ impl Server {
         for edit in licenses {
             put(&home.join("licenses"), edit(vendor.license_for(&c2v)));
         }
-        let mut process = programs::command("licensed")
+        let mut process = command
             .arg("--home")
             .arg(&home)
             .env_remove("JOURNAL_STREAM")

@@ -142,8 +142,8 @@ fn what_asks_for_something_else_gets_a_new_session_in_the_seat_of_the_old() {
         |login| login.version = "5.1".into(),
         |login| login.hardware = "Charon-SSP/4U".into(),
     ];
-    let changed = changes.map(|change| login.with(change));
-    for next in changed.into_iter().chain([another_run]) {
+    let logins = changes.map(|change| login.with(change));
+    for next in logins.into_iter().chain([another_run]) {
         // The connection of the last round is gone, or is about to be.
         let new = Client::connect(&server, &host).log_in(&next.resume(&session));
         assert_ne!(new, session, "{next:?}");

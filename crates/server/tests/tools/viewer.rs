@@ -146,7 +146,8 @@ fn an_empty_home_has_no_license_and_none_is_made() {
 pub(crate) fn use_hours(office: &Office, version: u32, used_ms: u64) {
     let mut store = Embedded::open(&office.home().ledger()).unwrap();
     let event = Event::HoursUsed { license_id: ID.parse().unwrap(), version, used_ms };
-    let record = Record { position: 1, at: Utc(0), event };
+    let position = store.remember().unwrap().position + 1;
+    let record = Record { position, at: Utc(0), event };
     store.append(&[&[record]]).unwrap();
     store.close().unwrap();
 }

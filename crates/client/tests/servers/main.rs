@@ -1,0 +1,10 @@
+//! The client against servers that are made by hand, over real TLS: good ones, broken ones, strangers
+//! and liars.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod answers;
+mod greetings;
+mod life;
+mod program;
+mod server;

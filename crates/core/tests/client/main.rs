@@ -1,0 +1,13 @@
+//! The emulator's side, told in stories: servers, guest, operator and clock are values here, so that
+//! a grace period of two hours passes between two lines.
+
+mod check;
+mod ending;
+mod grace;
+mod loss;
+mod property;
+mod retries;
+mod start;
+mod story;
+mod two_servers;
+mod world;

@@ -1,0 +1,287 @@
+//! The one helper of all stories: does what the table says, and compares what comes out.
+
+use ve_core::{
+    client::{
+        Client,
+        io::{Attempt, ConnectError, Effect, Exit, Input, Settings, Told},
+    },
+    grant::{Grant, Marks},
+    id::SessionId,
+    reason::{ReasonCode, Refusal},
+    time::{Elapsed, HOUR_MS, MINUTE_MS, Now, SECOND_MS, Utc, spoken_duration},
+};
+
+/// The wall clock when the machine booted.
+const WALL_AT_BOOT: Utc = Utc(1_600_000_000);
+
+/// What happens. What a server says belongs to the current attempt.
+#[derive(Debug, Clone)]
+pub(crate) enum Do {
+    Start,
+    Connected,
+    Unreachable,
+    Unverified(Option<ReasonCode>),
+    OtherProtocol,
+    LinkLost,
+    /// For session 1.
+    Granted,
+    GrantedTo(Box<Grant>),
+    Refused(ReasonCode),
+    Revoked(ReasonCode),
+    LoggedOut,
+    GuestEnded,
+    GuestFailed,
+    StopRequested,
+    /// The clock runs to the next deadline, which must be there.
+    Next,
+    /// The clock runs on for so many milliseconds, and every deadline on the way is kept.
+    After(u64),
+    /// Like [`Self::After`], but what the search for a license does and tells is left out; every
+    /// attempt hangs.
+    Searching(u64),
+    /// So many milliseconds pass without a look at the clock: the machine sleeps.
+    Sleep(u64),
+    /// Something of the attempt before the current one.
+    Late(Box<Self>),
+}
+
+/// A client, and its clock.
+#[derive(Debug)]
+pub(crate) struct Story {
+    client: Client,
+    now: Elapsed,
+    attempt: Attempt,
+}
+
+/// One server, no patience at start, the defaults of everything else.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        servers: 1,
+        start_wait_ms: 0,
+        shutdown_lead_ms: 10 * MINUTE_MS,
+        shutdown_timeout_ms: 5 * MINUTE_MS,
+        seed: 42,
+    }
+}
+
+/// Two hours of grace, a check every hour, for session `number`.
+pub(crate) fn grant(number: u8) -> Grant {
+    let name = |text: &str| text.parse().expect("a name");
+    Grant {
+        session: SessionId([number; 16]),
+        license_id: "01.00000001.002.044".parse().expect("a license ID"),
+        customer: name("Stromasys/Testing"),
+        product_code: name("Charon-SSP/ALL"),
+        virtual_hardware: name("Charon-SSP/4M"),
+        instances: 4,
+        max_cpu: 4,
+        max_memory_mb: 512,
+        major: 4,
+        minor: 2,
+        expires: None,
+        remaining_ms: None,
+        grace_ms: 2 * HOUR_MS,
+        check_interval_ms: HOUR_MS,
+        lease_ms: 2 * MINUTE_MS,
+        marks: Marks::default(),
+    }
+}
+
+/// [`grant`], but with a grace period of so many milliseconds.
+pub(crate) fn grant_with_grace(grace_ms: u64) -> Grant {
+    Grant { grace_ms, ..grant(1) }
+}
+
+pub(crate) fn refusal(code: ReasonCode) -> Refusal {
+    Refusal::new(code, "for a reason.")
+}
+
+/// Both clocks at a moment since boot.
+pub(crate) fn at(elapsed: Elapsed) -> Now {
+    let seconds = i64::try_from(elapsed.0 / SECOND_MS).expect("a short story");
+    Now { elapsed, wall: WALL_AT_BOOT.plus_seconds(seconds) }
+}
+
+impl Story {
+    /// Before the start.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { client: Client::new(settings), now: Elapsed(5_000), attempt: 0 }
+    }
+
+    /// With a guest that runs under `grant`.
+    pub(crate) fn running_with(settings: Settings, grant: Grant) -> Self {
+        let mut story = Self::new(settings);
+        story.goes(&[
+            (Do::Start, &["tell tries 0", "connect 0"]),
+            (Do::Connected, &["login"]),
+            (Do::GrantedTo(grant.into()), &["tell licensed by 0", "START"]),
+        ]);
+        story
+    }
+
+    /// With a guest that runs under [`grant`].
+    pub(crate) fn running() -> Self {
+        Self::running_with(settings(), grant(1))
+    }
+
+    /// Does what the table says; what comes out must be what stands beside it.
+    #[track_caller]
+    pub(crate) fn goes(&mut self, table: &[(Do, &[&str])]) {
+        for (line, (step, expected)) in table.iter().enumerate() {
+            let found = self.step(step.clone());
+            assert_eq!(found, *expected, "line {line}: {step:?}");
+        }
+    }
+
+    /// How long until the next deadline, in milliseconds.
+    #[track_caller]
+    pub(crate) fn pause_ms(&self) -> u64 {
+        self.client.deadline().expect("a deadline").since_ms(self.now)
+    }
+
+    /// Keeps one deadline after the other, until `effect` is among what comes out.
+    #[track_caller]
+    pub(crate) fn until(&mut self, effect: &str) {
+        let comes = |_| self.step(Do::Next).iter().any(|found| found == effect);
+        assert!((0..10_000).any(comes), "no {effect}");
+    }
+
+    /// Does one thing.
+    #[track_caller]
+    pub(crate) fn step(&mut self, step: Do) -> Vec<String> {
+        match step {
+            Do::Next => {
+                self.now = self.client.deadline().expect("a deadline");
+                self.input(Input::Tick)
+            }
+            Do::After(ms) => self.run_until(self.now.plus_ms(ms)),
+            Do::Searching(ms) => {
+                let mut found = self.run_until(self.now.plus_ms(ms));
+                found.retain(|effect| !is_search(effect));
+                found
+            }
+            Do::Sleep(ms) => {
+                self.now = self.now.plus_ms(ms);
+                vec![]
+            }
+            Do::Late(step) => {
+                let input = Self::said(*step, self.attempt - 1);
+                self.input(input)
+            }
+            step => {
+                let input = Self::said(step, self.attempt);
+                self.input(input)
+            }
+        }
+    }
+
+    fn run_until(&mut self, end: Elapsed) -> Vec<String> {
+        let mut found = vec![];
+        while let Some(deadline) = self.client.deadline().filter(|&deadline| deadline <= end) {
+            self.now = self.now.max(deadline);
+            found.extend(self.input(Input::Tick));
+        }
+        self.now = end;
+        found
+    }
+
+    #[track_caller]
+    fn input(&mut self, input: Input) -> Vec<String> {
+        self.client.handle(at(self.now), input);
+        if let Some(deadline) = self.client.deadline() {
+            assert!(deadline > self.now, "a deadline that has passed would be a busy loop");
+        }
+        let effects: Vec<Effect> = std::iter::from_fn(|| self.client.poll()).collect();
+        for effect in &effects {
+            if let Effect::Connect { attempt, .. } = effect {
+                self.attempt = *attempt;
+            }
+        }
+        effects.iter().map(written).collect()
+    }
+
+    fn said(step: Do, attempt: Attempt) -> Input {
+        let not_connected = |why| Input::NotConnected { attempt, why };
+        match step {
+            Do::Start => Input::Start,
+            Do::Connected => Input::Connected { attempt },
+            Do::Unreachable => not_connected(ConnectError::Unreachable("nobody answers".into())),
+            Do::Unverified(code) => not_connected(ConnectError::Unverified {
+                why: "no credential".into(),
+                refusal: code.map(refusal),
+            }),
+            Do::OtherProtocol => not_connected(ConnectError::ProtocolVersion("speaks 7.".into())),
+            Do::LinkLost => Input::LinkLost { attempt, why: "the cable was cut".into() },
+            Do::Granted => Input::Granted { attempt, grant: grant(1) },
+            Do::GrantedTo(grant) => Input::Granted { attempt, grant: *grant },
+            Do::Refused(code) => Input::Refused { attempt, refusal: refusal(code) },
+            Do::Revoked(code) => Input::Revoked { attempt, refusal: refusal(code) },
+            Do::LoggedOut => Input::LoggedOut { attempt },
+            Do::GuestEnded => Input::GuestEnded,
+            Do::GuestFailed => Input::GuestFailed,
+            Do::StopRequested => Input::StopRequested,
+            Do::Next | Do::After(_) | Do::Searching(_) | Do::Sleep(_) | Do::Late(_) => {
+                panic!("the clock is not told by an input")
+            }
+        }
+    }
+}
+
+fn is_search(effect: &str) -> bool {
+    ["connect 0", "disconnect", "tell tries 0"].contains(&effect)
+        || effect.starts_with("tell no connection to 0")
+}
+
+/// An effect in a few words; what is done to the guest stands out.
+fn written(effect: &Effect) -> String {
+    match effect {
+        Effect::Connect { server, .. } => format!("connect {server}"),
+        Effect::Login { session: None } => "login".into(),
+        Effect::Login { session: Some(session) } => format!("login as {}", session.0[0]),
+        Effect::Check { session } => format!("check {}", session.0[0]),
+        Effect::Logout { session } => format!("logout {}", session.0[0]),
+        Effect::Disconnect => "disconnect".into(),
+        Effect::StartGuest => "START".into(),
+        Effect::ShutDownGuest => "SHUT DOWN".into(),
+        Effect::StopGuest => "STOP".into(),
+        Effect::Tell(told) => format!("tell {}", written_told(told)),
+        Effect::RunHook(hook) => format!("hook {}", hook.as_str()),
+        Effect::Exit(exit) => format!("exit {}", written_exit(exit)),
+    }
+}
+
+fn written_told(told: &Told) -> String {
+    match told {
+        Told::Trying(server) => format!("tries {server}"),
+        Told::Licensed(server, _) => format!("licensed by {server}"),
+        Told::Lost { server, why } => format!("lost {server}: {why}"),
+        Told::Revoked { server, refusal } => format!("revoked by {server}: {}", refusal.code),
+        Told::ConnectionFailed { server, why } => format!("no connection to {server}: {why}"),
+        Told::Unavailable => "unavailable".into(),
+        Told::Refused { server, refusal, verified: true } => {
+            format!("refused by {server}: {}", refusal.code)
+        }
+        Told::Refused { server, refusal, verified: false } => {
+            format!("refused by {server}, unverified: {}", refusal.code)
+        }
+        Told::ProtocolVersionInvalid { server, .. } => format!("other protocol of {server}"),
+        Told::EndsWithin(left_ms) => format!("ends within {}", spoken_duration(*left_ms)),
+        Told::Restored { .. } => "restored".into(),
+        Told::ShutdownForLicense(left_ms) => format!("asked, {} left", spoken_duration(*left_ms)),
+        Told::ShutdownForOperator => "asked by operator".into(),
+        Told::GraceEnded => "grace is over".into(),
+        Told::StoppedForOperator => "stopped by operator".into(),
+        Told::LoggedOut(server) => format!("logged out of {server}"),
+    }
+}
+
+fn written_exit(exit: &Exit) -> String {
+    match exit {
+        Exit::AsGuest => "as guest".into(),
+        Exit::LicenseLost => "license lost".into(),
+        Exit::NoServer(why) => format!("no server: {why}"),
+        Exit::Refused(refusal) => format!("refused: {}", refusal.code),
+        Exit::GuestFailed => "guest failed".into(),
+        Exit::Stopped => "stopped".into(),
+    }
+}

@@ -1,0 +1,71 @@
+//! What the published pages say is what the code does.
+
+use std::{fs, path::PathBuf};
+
+use ve_core::{reason::ReasonCode, text::MAX_NAME_BYTES};
+use ve_wire::limits;
+
+fn read(path: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A page with its lines joined and numbers without separators, so that sentences can be found.
+fn flat(path: &str) -> String {
+    let words: Vec<String> = read(path)
+        .split_whitespace()
+        .filter(|word| *word != "//")
+        .map(|word| if word.starts_with(|c: char| c.is_ascii_digit()) { word.replace(',', "") } else { word.into() })
+        .collect();
+    words.join(" ")
+}
+
+#[test]
+fn the_proto_states_the_limits_that_are_kept() {
+    let proto = flat("proto/ve_license.proto");
+    for sentence in [
+        format!("A client's message has 1 to {} bytes", limits::MAX_CLIENT_MESSAGE_BYTES),
+        format!("a server's 1 to {}.", limits::MAX_SERVER_MESSAGE_BYTES),
+        format!("1 to {MAX_NAME_BYTES} bytes"),
+        format!("1 to {} protocol versions that the client speaks", limits::MAX_VERSIONS),
+        format!("0 to {} compact JWS", limits::MAX_CREDENTIALS),
+        format!("at most {} bytes each", limits::MAX_CREDENTIAL_BYTES),
+        format!("at most {} bytes bytes signature", limits::MAX_STATEMENT_BYTES),
+        format!("at most {} bytes, for a person", limits::MAX_SENTENCE_BYTES),
+    ] {
+        assert!(proto.contains(&sentence), "the .proto doesn't say: {sentence}");
+    }
+}
+
+#[test]
+fn the_page_states_the_limits_that_are_kept() {
+    let page = flat("../../docs/protocol.md");
+    let hello_seconds = limits::HELLO_TIMEOUT_MS / 1_000;
+    for sentence in [
+        format!("A client's message has 1 to {} bytes", limits::MAX_CLIENT_MESSAGE_BYTES),
+        format!("a server's 1 to {}.", limits::MAX_SERVER_MESSAGE_BYTES),
+        format!("TLS and the hellos must be over within {hello_seconds} seconds."),
+        format!("ALPN: `{}`", String::from_utf8_lossy(limits::ALPN)),
+        format!("at most {} bytes of certificates", limits::MAX_CERTIFICATES_BYTES),
+        format!("Version {} spoken inside TLS 1.3", limits::VERSIONS[0]),
+    ] {
+        assert!(page.contains(&sentence), "the page doesn't say: {sentence}");
+    }
+}
+
+#[test]
+fn the_page_lists_every_reason_code_and_no_other() {
+    let page = read("../../docs/protocol.md");
+    let section = page.split("## 9. Reason codes").nth(1).expect("section 9");
+    let list = section.split("\n\n").nth(1).expect("the list");
+    let listed: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    let known: Vec<&str> = ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn a_hello_with_everything_it_may_hold_fits_into_a_message() {
+    let credentials = limits::MAX_CREDENTIALS * (limits::MAX_CREDENTIAL_BYTES + 4);
+    assert!(credentials + 1_024 <= limits::MAX_SERVER_MESSAGE_BYTES);
+    assert!(limits::MAX_STATEMENT_BYTES + 1_024 <= limits::MAX_SERVER_MESSAGE_BYTES);
+}
