@@ -16,13 +16,18 @@ use crate::{
     vm_file::LogStyle,
 };
 
-/// Runs an emulator under a license.
+/// Runs an emulator under a license
 #[derive(Debug, Parser)]
-#[command(name = "ve-emulator", version, about, max_term_width = 100)]
+#[command(name = "ve-emulator", version, propagate_version = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str =
+    "Exit codes: as the emulator did; 64 wrong usage, 69 no license server reachable, 70 internal \
+     error, 73 can't write, 75 the emulator's name is in use or its license ended it, 77 refused, \
+     78 configuration error.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -111,8 +111,8 @@ impl Door {
         };
         prepare(&stream).ok()?;
         self.last_link += 1;
-        let (link, pace) = (LinkId(self.last_link), Arc::clone(&self.pace));
-        Some(Newcomer { link, stream, address, place, pace })
+        let link = LinkId(self.last_link);
+        Some(Newcomer { link, stream, address, place, pace: Arc::clone(&self.pace) })
     }
 
     /// Out of descriptors or memory: the links there are go on, and some will end. Said once.

@@ -52,6 +52,8 @@ pub struct Options {
     pub home: Home,
     /// Where to listen, instead of what the configuration says.
     pub listen: Option<SocketAddr>,
+    /// Where the web GUI would listen. There is none yet, which the log says.
+    pub web_listen: Option<SocketAddr>,
 }
 
 /// Why a server did not start, or did not go on.
@@ -118,11 +120,14 @@ impl RunError {
 pub async fn run(options: Options) -> Result<(), RunError> {
     // From here on no signal is lost: what comes during the start is done after it.
     let events = Events::listen()?;
-    let Options { home, listen } = options;
+    let Options { home, listen, web_listen } = options;
     let config = load_config(&home, listen)?;
     home.create()?;
     let _home_lock = home.lock()?;
     let log = open_log(&home, &config)?;
+    if web_listen.is_some() {
+        log.warn(Module::Main, "This version has no web GUI yet: --web-listen does nothing.");
+    }
     let watch = Watch { events, reload: Reload::new(config.clone(), listen) };
     let outcome = start_and_serve(&home, &config, &log, watch).await;
     if let Err(error) = &outcome {

@@ -19,17 +19,24 @@ use crate::{
 ///
 /// SIGTERM tells the clients and ends the server, SIGHUP reads configuration and licenses anew.
 #[derive(Debug, Parser)]
-#[command(name = "licensed", version)]
+#[command(name = "licensed", version, after_help = EXIT_CODES)]
 struct Licensed {
     #[command(flatten)]
     home: HomeOption,
     /// Where to listen for emulators, instead of `listen` in config.toml
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// Taken, but not served: this version has no web GUI yet, and its log says so
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    web_listen: Option<SocketAddr>,
     /// Only check the configuration, and say what is wrong with it
     #[arg(long)]
     check_config: bool,
 }
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 fine, 64 wrong usage, 70 internal error, 73 can't write, 75 home, key or port in \
+     use, 77 no permission, 78 configuration error.";
 
 /// The command, from its arguments (the program's name first) to its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -38,7 +45,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         if licensed.check_config {
             return check_config(&home);
         }
-        serve(&home, licensed.listen, arguments)
+        serve(Options { home, listen: licensed.listen, web_listen: licensed.web_listen }, arguments)
     })
 }
 
@@ -48,11 +55,11 @@ fn check_config(home: &Home) -> Result<(), Failure> {
     program::print(&format!("{}: the configuration is valid.\n", file.display()))
 }
 
-fn serve(home: &Home, listen: Option<SocketAddr>, arguments: &Arguments) -> Result<(), Failure> {
-    act_as_owner(home, arguments)?;
+fn serve(options: Options, arguments: &Arguments) -> Result<(), Failure> {
+    act_as_owner(&options.home, arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(RunError::System)?;
-    let outcome = runtime.block_on(run(Options { home: home.clone(), listen }));
+    let outcome = runtime.block_on(run(options));
     // A disk or a name server that hangs must not keep the process from its end.
     runtime.shutdown_background();
     Ok(outcome?)

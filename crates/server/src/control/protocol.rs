@@ -107,7 +107,7 @@ pub struct Licenses {
 /// One installed license.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LicenseReport {
-    /// Its ID, or its file's name when the file can't be read.
+    /// Its ID; `(unreadable)` when neither the file nor its name tells.
     pub id: String,
     /// Its version; 0 when the file can't be read.
     pub version: u32,

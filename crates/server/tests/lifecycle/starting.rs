@@ -197,3 +197,13 @@ async fn a_ledger_that_is_gone_beside_used_licenses_is_news() {
     assert_eq!(server.count(GONE), 1, "{:#?}", server.log());
     server.terminate().await;
 }
+
+#[tokio::test]
+async fn a_web_address_is_taken_and_the_log_says_that_nothing_is_there() {
+    let site = Site::licensed(|license| license).await;
+    let mut command = site.command();
+    command.args(["--web-listen", "127.0.0.1:0"]);
+    let server = Server::start(command).await;
+    assert_eq!(server.count("WARN MAIN This version has no web GUI yet"), 1, "{:#?}", server.log());
+    server.terminate().await;
+}
