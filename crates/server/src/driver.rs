@@ -124,6 +124,11 @@ impl NodeHandle {
         seen.await.map_err(|_| Stopped)
     }
 
+    /// Whether the node is gone.
+    pub fn is_stopped(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
     /// Ends the driver after everything that was handed in before.
     pub async fn stop(&self) {
         let _ = self.inbox.send(Message::Stop).await;

@@ -41,7 +41,7 @@ use self::{
 use crate::{
     addresses::Place,
     credentials::Credentials,
-    driver::{NodeHandle, ToLink},
+    driver::{NodeHandle, Stopped, ToLink},
     log::Log,
 };
 
@@ -157,9 +157,10 @@ impl OpenLink<'_> {
                     Some(message) => self.hear(message).await?,
                     None => return Ok(()),
                 },
-                // Without its queue the link was cut off by the driver.
                 message = self.queue.recv() => match message {
                     Some(message) => self.say(message).await?,
+                    None if self.shared.node.is_stopped() => return Err(Stopped.into()),
+                    // The driver took the queue away because it was full.
                     None => return Err(LinkError::TooSlow),
                 },
                 () = sleep_until(self.last_heard + patience), if may_ask => return Ok(()),

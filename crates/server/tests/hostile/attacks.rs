@@ -15,7 +15,7 @@ pub(crate) const ROOMY: Edit = |license| license.instances(100);
 ///
 /// A link has some tens of kB, its greatest message 16; a flood fills queues of some thousands of
 /// entries. What grows without bound is beyond this at once.
-const MAX_GROWTH_KB: u64 = 48 * 1_024;
+const MAX_GROWTH_KB: u64 = 24 * 1_024;
 
 /// Something that a hostile client does.
 pub(crate) struct Attack {
@@ -40,8 +40,10 @@ pub(crate) fn survive(attacks: &[Attack]) {
 pub(crate) fn survive_together(attacks: &'static [Attack]) {
     beside_bystander(|server, bystander| {
         thread::scope(|scope| {
-            let running: Vec<_> =
-                attacks.iter().map(|attack| (attack, scope.spawn(|| (attack.run)(server)))).collect();
+            let running: Vec<_> = attacks
+                .iter()
+                .map(|attack| (attack, scope.spawn(|| (attack.run)(server))))
+                .collect();
             for (attack, thread) in running {
                 let address = thread.join().unwrap_or_else(|_| panic!("{} failed", attack.name));
                 is_logged(server, attack, &address);

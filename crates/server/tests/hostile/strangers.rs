@@ -216,12 +216,7 @@ fn before_hello(server: &Server, bytes: &[u8]) -> String {
     connection.local_address().to_string()
 }
 
-fn hello(
-    server: &Server,
-    versions: &[u32],
-    nonce: &[u8],
-    software: &str,
-) -> String {
+fn hello(server: &Server, versions: &[u32], nonce: &[u8], software: &str) -> String {
     before_hello(server, &framed(&messages::hello(versions, nonce, software)))
 }
 

@@ -38,7 +38,11 @@ const ATTACKS: &[Attack] = &[
         run: |server| after_hello(server, &frame(&Login::of("vm").message(1, &[1; 32]))[..50]),
         logged: None,
     },
-    Attack { name: "nothing after the hello", run: |server| after_hello(server, &[]), logged: None },
+    Attack {
+        name: "nothing after the hello",
+        run: |server| after_hello(server, &[]),
+        logged: None,
+    },
     Attack {
         name: "nothing is read",
         run: never_reads,

@@ -91,7 +91,10 @@ impl Client {
     pub(crate) fn logout(&mut self, session: &[u8]) {
         let asked = self.ask(|request, nonce| messages::logout(request, nonce, session));
         let statement = self.answer(&asked);
-        assert_eq!((statement.content, statement.session.as_slice()), (Content::LoggedOut, session));
+        assert_eq!(
+            (statement.content, statement.session.as_slice()),
+            (Content::LoggedOut, session)
+        );
     }
 
     /// Sends a heartbeat and waits for the server's.

@@ -9,8 +9,7 @@ use super::{
 
 /// A new connection's answers to a hello that names these versions.
 fn greet(server: &Server, versions: &[u32]) -> (ServerHello, Connection) {
-    let mut connection =
-        Connection::open(server.address, &Offer::of(&Host::new())).expect("TLS");
+    let mut connection = Connection::open(server.address, &Offer::of(&Host::new())).expect("TLS");
     let hello = messages::hello(versions, &random::<32>(), "a test");
     connection.send(&hello).expect("an open connection");
     match connection.receive() {

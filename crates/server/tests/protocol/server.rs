@@ -224,7 +224,11 @@ impl Told {
             seen = lines.lines.len();
             assert!(!lines.ended, "the server ended without {text:?}:\n{}", lines.lines.join("\n"));
             let waited = self.more.wait_timeout(lines, LONG).expect("nobody panics with it");
-            assert!(!waited.1.timed_out(), "the log never said {text:?}:\n{}", waited.0.lines.join("\n"));
+            assert!(
+                !waited.1.timed_out(),
+                "the log never said {text:?}:\n{}",
+                waited.0.lines.join("\n")
+            );
             lines = waited.0;
         }
     }

@@ -46,9 +46,8 @@ fn tls_is_1_3_without_tickets_and_with_the_licensed_key() {
 #[test]
 fn another_application_s_protocol_is_refused_and_none_at_all_is_fine() {
     let (server, host) = (Server::start(USUAL), Host::new());
-    let offering = |protocols| {
-        Connection::open(server.address, &Offer { protocols, ..Offer::of(&host) })
-    };
+    let offering =
+        |protocols| Connection::open(server.address, &Offer { protocols, ..Offer::of(&host) });
     Client::greet(&server, offering(&[]).expect("TLS")).beat();
     Client::greet(&server, offering(&["h2", "ve-license"]).expect("TLS")).beat();
     let error = offering(&["h2", "http/1.1"]).err().expect("a refusal");
@@ -58,11 +57,8 @@ fn another_application_s_protocol_is_refused_and_none_at_all_is_fine() {
 #[test]
 fn a_host_may_have_a_key_of_any_kind_but_must_have_one() {
     let server = Server::start(USUAL);
-    let kinds = [
-        &rcgen::PKCS_ED25519,
-        &rcgen::PKCS_ECDSA_P256_SHA256,
-        &rcgen::PKCS_ECDSA_P384_SHA384,
-    ];
+    let kinds =
+        [&rcgen::PKCS_ED25519, &rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384];
     for kind in kinds {
         let mut client = Client::connect(&server, &Host::with_key(kind));
         client.log_in(&Login::of(&format!("{kind:?}")));

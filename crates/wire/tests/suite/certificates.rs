@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use proptest::{collection::vec, prelude::*, sample::Index};
-use rustls::{
-    ClientConnection, Connection, Error, ServerConnection, pki_types::CertificateDer,
-};
+use rustls::{ClientConnection, Connection, Error, ServerConnection, pki_types::CertificateDer};
 use ve_wire::{
     limits::{ALPN, MAX_CERTIFICATES_BYTES},
     tls::{self, Identity},
@@ -23,7 +21,10 @@ fn certificate(name: &str) -> CertificateDer<'static> {
 }
 
 /// Passes what each side has to say to the other, until one fails or both are done.
-fn shake_hands(client: ClientConnection, server: ServerConnection) -> Result<[Connection; 2], Error> {
+fn shake_hands(
+    client: ClientConnection,
+    server: ServerConnection,
+) -> Result<[Connection; 2], Error> {
     let mut sides = [Connection::from(client), Connection::from(server)];
     while sides.iter().any(|side| side.is_handshaking() || side.wants_write()) {
         for from in [0, 1] {
