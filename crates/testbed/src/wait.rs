@@ -4,7 +4,6 @@ use std::{
     fmt::Display,
     fs,
     path::Path,
-    process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -39,15 +38,6 @@ pub fn for_text(file: &Path, text: &str) -> String {
     }
 }
 
-/// Waits until `process` has ended.
-#[track_caller]
-pub fn for_end(process: &mut Child) -> ExitStatus {
-    let id = process.id();
-    until(format_args!("process {id} still runs"), || {
-        process.try_wait().expect("a process that can be waited for")
-    })
-}
-
 /// What a file holds; nothing when it isn't there. What is no UTF-8 is replaced.
 pub fn content(file: &Path) -> String {
     String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
@@ -68,7 +58,7 @@ fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> 
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, io::Write, process::Command};
+    use std::{fs::File, io::Write};
 
     use super::*;
 
@@ -97,11 +87,5 @@ mod tests {
         };
         assert_eq!(for_text(&path, "ond"), "first\nsec\u{fffd}ond\n");
         writer.join().expect("written");
-    }
-
-    #[test]
-    fn an_end_is_seen() {
-        let mut process = Command::new("sh").args(["-c", "exit 3"]).spawn().expect("a shell");
-        assert_eq!(for_end(&mut process).code(), Some(3));
     }
 }

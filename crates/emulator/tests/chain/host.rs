@@ -7,7 +7,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::{emulator::Emulator, vm::Vm};
+use crate::{
+    emulator::{Emulator, Ended},
+    vm::Vm,
+};
 
 /// A computer that runs emulators.
 #[derive(Debug)]
@@ -90,5 +93,3 @@ impl Host {
         numbered.into_iter().find(|file| !file.exists()).expect("numbers don't end")
     }
 }
-
-pub(crate) use crate::emulator::Ended;

@@ -11,6 +11,7 @@ mod hooks;
 mod host;
 mod limits;
 mod loss;
+mod page;
 mod power_button;
 mod processes;
 mod release;

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use ve_testbed::wait;
 
-use crate::{site::Site, vm::Vm};
+use crate::{page, site::Site, vm::Vm};
 
 /// Whether `text` has this form: `9` stands for a digit, anything else for itself.
 fn has_form(text: &str, form: &str) -> bool {
@@ -46,6 +46,7 @@ fn ssp() {
         let level = rest.split_once(" VE ").map(|(level, _)| level);
         assert!(has_form(time, "9999-99-99 99:99:99 "), "{line:?}");
         assert!(matches!(level, Some("INFO" | "WARN" | "ERROR" | "FATAL")), "{line:?}");
+        assert!(page::explains(&rest.replacen(" VE ", " ", 1)), "{line:?} has no row");
     }
     for text in [
         " INFO VE Trying to login to license server: 127.",
