@@ -24,8 +24,7 @@ struct Arguments {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: as the emulator did; 64 wrong usage, 69 no license server reachable, 70 internal \
+const EXIT_CODES: &str = "Exit codes: as the emulator did; 64 wrong usage, 69 no license server reachable, 70 internal \
      error, 73 can't write, 75 the emulator's name is in use or its license ended it, 77 refused, \
      78 configuration error.";
 

@@ -34,8 +34,7 @@ struct Licensed {
     check_config: bool,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 fine, 64 wrong usage, 70 internal error, 73 can't write, 75 home, key or port in \
+const EXIT_CODES: &str = "Exit codes: 0 fine, 64 wrong usage, 70 internal error, 73 can't write, 75 home, key or port in \
      use, 77 no permission, 78 configuration error.";
 
 /// The command, from its arguments (the program's name first) to its exit code.
