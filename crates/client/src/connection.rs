@@ -101,7 +101,8 @@ async fn live(
             Next::Step(Err(lost)) => Err(lost),
         };
         if let Err(lost) = outcome {
-            return Some(Input::LinkLost { attempt, why: lost.to_string() });
+            let late_ms = link.late_ms();
+            return Some(Input::LinkLost { attempt, why: lost.to_string(), late_ms });
         }
     }
 }

@@ -62,7 +62,7 @@ async fn connect_and_greet(server: &Server, asker: &Asker) -> Result<Link, Conne
                 heartbeat_interval_ms,
                 heartbeat_timeout_ms,
             };
-            Ok(Link::new(reader, greeted))
+            Ok(Link::new(reader, greeted, asker.clock))
         }
         Err(distrust) => {
             // A server without any says why it has none; a stranger's words are not waited for.

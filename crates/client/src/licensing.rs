@@ -71,7 +71,7 @@ impl Licensing {
     /// Begins to ask for a license at the first call of [`Self::next`]; `clock` reads the boot and
     /// the wall clock.
     pub fn new(config: Config, clock: fn() -> Now) -> Self {
-        let asker = Asker::of(&config);
+        let asker = Asker::of(&config, clock);
         let Config { servers, mut settings, .. } = config;
         settings.servers = servers.len();
         let (to_me, news) = mpsc::channel(MAX_WAITING);

@@ -12,6 +12,7 @@ use ve_core::{
     id::{Nonce, ServerKey, SessionId},
     reason::Refusal,
     text::{Name, printable},
+    time::{Elapsed, Now},
 };
 use ve_documents::keys;
 use ve_wire::{
@@ -104,11 +105,18 @@ pub(crate) struct Link {
     heartbeat_timeout: Duration,
     last_heard: Instant,
     last_said: Instant,
+    clock: fn() -> Now,
+    /// `last_heard` by the clock that goes on while the machine sleeps.
+    heard_at: Elapsed,
 }
 
 impl Link {
     /// The link over a connection whose hellos are said.
-    pub(crate) fn new(reader: FrameReader<TlsStream<TcpStream>>, greeted: Greeted) -> Self {
+    pub(crate) fn new(
+        reader: FrameReader<TlsStream<TcpStream>>,
+        greeted: Greeted,
+        clock: fn() -> Now,
+    ) -> Self {
         let (shortest_ms, longest_ms) = HEARTBEAT_RANGE_MS;
         let bounded = |ms: u32| Duration::from_millis(ms.clamp(shortest_ms, longest_ms).into());
         let now = Instant::now();
@@ -122,7 +130,16 @@ impl Link {
             holds: None,
             last_heard: now,
             last_said: now,
+            clock,
+            heard_at: clock().elapsed,
         }
+    }
+
+    /// By how much the heartbeat time-out is over, in milliseconds. More than a moment only where
+    /// the machine slept: timers sleep with it, and the server's clock does not.
+    pub(crate) fn late_ms(&self) -> u64 {
+        let timeout_ms = u64::try_from(self.heartbeat_timeout.as_millis()).unwrap_or(u64::MAX);
+        (self.clock)().elapsed.since_ms(self.heard_at).saturating_sub(timeout_ms)
     }
 
     /// Whose server it is.
@@ -182,6 +199,7 @@ impl Link {
                         return lost("the server closed the connection");
                     };
                     self.last_heard = Instant::now();
+                    self.heard_at = (self.clock)().elapsed;
                     if let Some(step) = self.understand(message)? {
                         return Ok(step);
                     }

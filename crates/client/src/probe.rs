@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use ve_core::{client::io::ConnectError, grant::Grant, reason::Refusal};
+use ve_core::{
+    client::io::ConnectError,
+    grant::Grant,
+    reason::Refusal,
+    time::{Elapsed, Now, Utc},
+};
 
 use crate::{
     config::{Config, Server},
@@ -42,7 +47,9 @@ fn describe(error: &ConnectError) -> String {
 
 /// What `server` would grant to the program of `config`.
 pub async fn probe(config: &Config, server: &Server) -> Result<Grant, ProbeError> {
-    let asker = Asker::of(config);
+    // A probe is over in seconds: it judges no time.
+    let no_clock = || Now { elapsed: Elapsed(0), wall: Utc(0) };
+    let asker = Asker::of(config, no_clock);
     let mut link = hello::connect(server, &asker).await.map_err(ProbeError::Connect)?;
     let lost = |lost: Lost| ProbeError::Lost(lost.to_string());
     link.ask(Question::Probe, &asker, server).await.map_err(lost)?;

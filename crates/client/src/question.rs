@@ -1,6 +1,9 @@
 //! What a server is asked, by whom, and how that reads on the wire.
 
-use ve_core::id::{Nonce, RunId, SessionId};
+use ve_core::{
+    id::{Nonce, RunId, SessionId},
+    time::Now,
+};
 use ve_documents::keys::VerifyingKey;
 use ve_wire::proto::{self, client_message::Kind};
 
@@ -55,15 +58,18 @@ pub(crate) struct Asker {
     pub(crate) host: HostIdentity,
     pub(crate) vendor_keys: Vec<VerifyingKey>,
     pub(crate) run: RunId,
+    /// Reads the boot and the wall clock.
+    pub(crate) clock: fn() -> Now,
 }
 
 impl Asker {
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config, clock: fn() -> Now) -> Self {
         Self {
             program: config.program.clone(),
             host: config.host.clone(),
             vendor_keys: config.vendor_keys.clone(),
             run: config.run,
+            clock,
         }
     }
 }

@@ -90,6 +90,15 @@ pub fn printable(text: &str, limit: usize) -> String {
     out
 }
 
+/// `words` as a sentence: with a full stop, unless it ends already.
+pub fn sentence(words: impl fmt::Display) -> String {
+    let mut sentence = words.to_string();
+    if !sentence.ends_with(['.', '?', '!']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
 impl TryFrom<String> for Name {
     type Error = NameError;
 
@@ -182,6 +191,12 @@ mod tests {
     fn text_for_messages_is_cut_and_escaped() {
         assert_eq!(printable("a\nb", 10), "a\\u{a}b");
         assert_eq!(printable("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn a_sentence_ends_once() {
+        assert_eq!(sentence("it is empty"), "it is empty.");
+        assert_eq!(sentence("is it empty?"), "is it empty?");
     }
 
     #[test]

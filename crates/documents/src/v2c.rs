@@ -1,5 +1,7 @@
 //! A V2C: a license on its way from vendor to customer.
 
+use std::fmt;
+
 use thiserror::Error;
 use ve_core::{
     id::LicenseId,
@@ -19,7 +21,7 @@ use crate::{
 pub use crate::license_json::{Passphrases, to_json};
 
 /// A V2C whose signature, contents and embedded credential were checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct V2c {
     /// The license.
     pub license: Verified<License>,
@@ -29,6 +31,14 @@ pub struct V2c {
     pub kid: KeyId,
     /// The document as it was signed, without a newline at its end.
     pub text: String,
+}
+
+/// The document's text holds its passphrases, so it is not printed.
+impl fmt::Debug for V2c {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("V2c");
+        fields.field("license", &self.license).field("kid", &self.kid).finish_non_exhaustive()
+    }
 }
 
 /// What a V2C says, when no one vouches for it: for showing only.

@@ -52,8 +52,7 @@ impl StateFolder {
     /// `given` (`--state-dir`), else `$VE_STATE_DIR`, else the system's folder where that can be
     /// written, else the user's.
     pub(crate) fn open(given: Option<&Path>) -> Result<Self, StateError> {
-        let named =
-            given.map(Path::to_owned).or_else(|| env::var_os("VE_STATE_DIR").map(PathBuf::from));
+        let named = given.map(Path::to_owned).or_else(|| folder_in("VE_STATE_DIR"));
         if let Some(folder) = named {
             return usable(&folder)
                 .map_err(|source| StateError::Unusable { folder: folder.clone(), source })
@@ -62,8 +61,8 @@ impl StateFolder {
         if usable(Path::new(SYSTEM_STATE)).is_ok() {
             return Ok(Self(SYSTEM_STATE.into()));
         }
-        let own = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-        let own = own.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".local/state")));
+        let own = folder_in("XDG_STATE_HOME");
+        let own = own.or_else(|| Some(folder_in("HOME")?.join(".local/state")));
         let folder = own.ok_or(StateError::Nowhere)?.join("ve-emulator");
         usable(&folder)
             .map_err(|source| StateError::Unusable { folder: folder.clone(), source })?;
@@ -106,6 +105,11 @@ impl StateFolder {
         written.map_err(unusable)?;
         Ok(NameLock { _file: file })
     }
+}
+
+/// The folder that a variable of the environment names; an empty one names none.
+fn folder_in(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 /// An emulator's name, taken.

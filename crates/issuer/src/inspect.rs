@@ -1,6 +1,7 @@
 //! `inspect`: what a C2V or V2C says, and whether its signature holds.
 
 use std::{
+    env,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -23,7 +24,8 @@ use crate::{cli::Failure, exit, show};
 pub struct Inspect {
     /// The document.
     pub file: PathBuf,
-    /// The vendor's public keys; `None`: `vendor.pub` beside the document, if there is one.
+    /// The vendor's public keys; `None`: `vendor.pub` beside the document, in the current folder, or
+    /// in a license server's home, if there is one.
     pub vendor_key: Option<PathBuf>,
     /// As JSON.
     pub json: bool,
@@ -187,11 +189,23 @@ fn look_at_v2c(text: &str, keys: Option<&[VerifyingKey]>) -> Result<Inspection, 
     Ok(Inspection { document: Document::V2c(Box::new(claimed)), kid, signature })
 }
 
-/// The keys that are named, else those in `vendor.pub` beside the document, else none.
+/// The keys that are named, else those in the first `vendor.pub` that is found, else none.
 fn vendor_keys(inspect: &Inspect) -> Result<Option<Vec<VerifyingKey>>, PublicKeysError> {
     if let Some(path) = &inspect.vendor_key {
         return key_files::load_public(path).map(Some);
     }
-    let beside = inspect.file.parent().unwrap_or(Path::new("")).join("vendor.pub");
-    if beside.is_file() { key_files::load_public(&beside).map(Some) } else { Ok(None) }
+    let found = likely_keys(&inspect.file).into_iter().find(|path| path.is_file());
+    found.map(|path| key_files::load_public(&path)).transpose()
+}
+
+/// Where a `vendor.pub` may be: beside the document, here, or in a license server's home.
+fn likely_keys(document: &Path) -> Vec<PathBuf> {
+    let home = env::var_os("VE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let folders = [
+        Some(document.parent().unwrap_or(Path::new("")).to_owned()),
+        Some(PathBuf::new()),
+        home,
+        Some(PathBuf::from("/opt/license-server")),
+    ];
+    folders.into_iter().flatten().map(|folder| folder.join("vendor.pub")).collect()
 }

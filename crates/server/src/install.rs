@@ -14,10 +14,11 @@ use ve_core::{
     license::License,
     node::{Preview, event::Remembered},
     reason::{ReasonCode, Refusal},
+    text::sentence,
     update::{self, Change, Site, Step, UpdateError},
 };
 use ve_documents::{
-    files,
+    files::{self, ReadError},
     v2c::{self, V2c, V2cError},
 };
 use ve_host::clock;
@@ -78,10 +79,10 @@ impl From<&InstallError> for Failure {
         let reason = error.reason();
         let message = match reason {
             Some(code) if !error.to_string().starts_with(code.as_str()) => {
-                format!("{code}: {error}.")
+                sentence(format!("{code}: {error}"))
             }
             Some(_) => error.to_string(),
-            None => format!("{error}."),
+            None => sentence(error),
         };
         Self { exit_code: error.exit_code(), reason, message }
     }
@@ -196,8 +197,12 @@ fn keep(home: &Home, id: &LicenseId) -> Result<bool, InstallError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         found => found.map_err(failed)?,
     };
-    // More than a document's length is none, and not worth keeping; nor is what can't be read.
-    let Ok(bytes) = files::read_limited(&path, files::MAX_DOCUMENT_BYTES) else { return Ok(true) };
+    let bytes = match files::read_limited(&path, files::MAX_DOCUMENT_BYTES) {
+        Ok(bytes) => bytes,
+        Err(ReadError::Io { source, .. }) => return Err(failed(source).into()),
+        // More than a document's length is none, and not worth keeping.
+        Err(_) => return Ok(true),
+    };
     let version = std::str::from_utf8(&bytes).ok().and_then(|text| v2c::read_unverified(text).ok());
     let earlier = match version {
         Some(v2c) => home.earlier_license_file(id, v2c.license.version),

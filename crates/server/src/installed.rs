@@ -10,7 +10,7 @@ use ve_core::{
     license::{License, Verified},
     node::io::UnusableLicense,
     reason::{ReasonCode, Refusal},
-    text::printable,
+    text::{printable, sentence},
 };
 use ve_documents::{
     c2v::MAX_INSTALLED,
@@ -80,8 +80,13 @@ pub fn load(home: &Home) -> Loaded {
 }
 
 /// Whether licenses are installed, whatever they are worth.
-pub fn has_license_files(home: &Home) -> bool {
-    !license_files(home, &mut Vec::new()).is_empty()
+///
+/// Errs when that can't be found out, with what the system said: then nobody may act as if there
+/// were none.
+pub fn has_license_files(home: &Home) -> Result<bool, String> {
+    let mut trouble = Vec::new();
+    let found = !license_files(home, &mut trouble).is_empty();
+    if found || trouble.is_empty() { Ok(found) } else { Err(trouble.join("; ")) }
 }
 
 /// Why no vendor key is known.
@@ -163,7 +168,7 @@ struct Problem {
 }
 
 fn not_available(why: impl std::fmt::Display) -> Problem {
-    Problem { sentence: format!("{why}."), trouble: None }
+    Problem { sentence: sentence(why), trouble: None }
 }
 
 fn load_license(path: &Path, loaded: &Loaded) -> Result<v2c::V2c, Problem> {

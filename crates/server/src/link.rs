@@ -153,6 +153,9 @@ impl OpenLink<'_> {
         loop {
             let may_ask = self.asked.len() < MAX_OPEN_REQUESTS;
             tokio::select! {
+                // What has come is heard before time is judged: this process may have slept. A
+                // client can't starve its answers so: it may only ask so much before they are read.
+                biased;
                 message = self.reader.next::<ClientMessage>(), if may_ask => match message? {
                     Some(message) => self.hear(message).await?,
                     None => return Ok(()),

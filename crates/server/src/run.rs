@@ -1,8 +1,8 @@
 //! The wiring: a license server from its start to its end, in the order in which things happen.
 //!
-//! Start: home, log, key, ledger, node, machine, licenses, port, ready. Whatever can be wrong with
-//! the first ones ends the start with its own exit code; from the ledger on the server knows its
-//! holders, and they come first.
+//! Start: home, log, key, machine, ledger and node, port, licenses, ready. Whatever can be wrong with
+//! one of them ends the start with its own exit code. The node knows its holders before the port is
+//! open, and they come first.
 //!
 //! End: clients are told, links get a moment to close, the node settles what it has decided, the
 //! ledger is closed, and the log's last line is written. All of it within five seconds.
@@ -36,6 +36,7 @@ use crate::{
     control, descriptors,
     driver::{Driver, NodeHandle, Stopped, WriterGone},
     home::{Home, HomeError, HomeLockError, HostLockError, host_lock},
+    installed::has_license_files,
     link::Shared,
     listener::{self, BindError},
     log::{Log, LogSettings, LogZone, Module, OpenError, program},
@@ -77,6 +78,9 @@ pub enum RunError {
     /// The key is missing beside installed licenses.
     #[error("the server's key {} is missing, but licenses are installed for it; restore it from a backup, or make a new one with `c2v --new-identity` and ask your vendor for new licenses", .0.display())]
     KeyMissing(std::path::PathBuf),
+    /// Whether there are licenses can't be found out.
+    #[error("{0}; the license server must be able to read its licenses")]
+    Licenses(String),
     /// The key can't be used.
     #[error("the server's key can't be used: {0}")]
     Key(#[from] IdentityError),
@@ -109,7 +113,10 @@ impl RunError {
             | Self::Key(_)
             | Self::Tls(_)
             | Self::Platform(_) => 78,
-            Self::Home(_) | Self::Log(_) | Self::HomeLock(HomeLockError::Home(_)) => 73,
+            Self::Home(_)
+            | Self::Log(_)
+            | Self::Licenses(_)
+            | Self::HomeLock(HomeLockError::Home(_)) => 73,
             Self::HomeLock(_) | Self::HostLock(_) | Self::Bind(_) => 75,
             Self::Ledger(_) | Self::System(_) | Self::Failed(_) => 70,
         }
@@ -174,8 +181,8 @@ async fn start_and_serve(
     let key = Arc::new(load_key(home)?);
     let _host_lock = host_lock(&key.public())?;
     let machine = read_machine(config, log)?;
-    let doors = open_doors(home, config, &key)?;
     let (driver, node) = start_node(home, &key, log)?;
+    let doors = open_doors(home, config, &key)?;
     let service = Arc::new(Service::new(Parts {
         node,
         home: home.clone(),
@@ -213,7 +220,7 @@ fn open_doors(home: &Home, config: &Config, key: &SigningKey) -> Result<Doors, R
 /// The server's key; made at the first start, and never silently replaced.
 fn load_key(home: &Home) -> Result<SigningKey, RunError> {
     let path = home.identity_key();
-    if !path.exists() && crate::installed::has_license_files(home) {
+    if !path.try_exists()? && has_license_files(home).map_err(RunError::Licenses)? {
         return Err(RunError::KeyMissing(path));
     }
     Ok(key_files::load_or_create(&path)?)
@@ -230,7 +237,7 @@ fn read_machine(config: &Config, log: &Log) -> Result<Machine, PlatformError> {
 /// The node with everything the ledger remembers, and the thread that writes the ledger.
 fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeHandle), RunError> {
     let mut store = Embedded::open(&home.ledger())?;
-    if store.is_new() && crate::installed::has_license_files(home) {
+    if store.is_new() && has_license_files(home).map_err(RunError::Licenses)? {
         log.warn(
             Module::Main,
             "There was no ledger.db beside the licenses: if this server has run before, what it knew \

@@ -152,7 +152,10 @@ impl Service {
         let (id, version) = (license.id.clone(), license.version);
         let preview = self.node.look(move |node, now| node.preview_install(now, &license)).await;
         let preview = preview.map_err(stopping)?;
-        if !dry_run && !plan.is_installed_already() {
+        if !dry_run && plan.is_installed_already() {
+            // The file may be newer than what the node knows: an earlier try that was cut off.
+            self.hand_in_licenses(false).await.map_err(stopping)?;
+        } else if !dry_run {
             let (home, planned) = (self.home.clone(), Arc::clone(&plan));
             blocking(move || planned.write(&home)).await?;
             self.take_up_licenses(&format!("{id} version {version} was installed")).await?;
@@ -171,7 +174,12 @@ impl Service {
     pub async fn remove(&self, id: LicenseId) -> Result<Done, Failure> {
         let _files = self.files.lock().await;
         let (home, which) = (self.home.clone(), id.clone());
-        blocking(move || install::remove(&home, &which)).await?;
+        let removed = blocking(move || install::remove(&home, &which)).await;
+        if let Err(failure) = removed {
+            // Whatever was done, or had been done before: the node serves what the files say.
+            self.hand_in_licenses(false).await.map_err(stopping)?;
+            return Err(failure);
+        }
         self.take_up_licenses(&format!("{id} was removed")).await?;
         Ok(Done { message: format!("license {id} is removed; its marks stay.") })
     }

@@ -7,6 +7,8 @@
 //! - [`convert`]: between messages and the words of `ve-core`, with every limit checked.
 //! - [`statement`]: what a server signs; [`tls`]: certificates that carry a key and nothing else.
 
+use std::fmt;
+
 pub mod convert;
 pub mod frame;
 pub mod limits;
@@ -22,6 +24,38 @@ pub mod tls;
 )]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/ve.license.v1.rs"));
+}
+
+/// These messages hold secrets (passphrases, and the names of sessions), so that printing one for
+/// debugging tells its kind and nothing more.
+macro_rules! secret {
+    ($($message:ty),*) => {
+        $(impl fmt::Debug for $message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($message)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+secret!(
+    proto::Login,
+    proto::Check,
+    proto::Logout,
+    proto::Ping,
+    proto::Pong,
+    proto::Signed,
+    proto::Statement
+);
+
+impl fmt::Debug for proto::statement::Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grant(grant) => grant.fmt(f),
+            Self::Refusal(refusal) => refusal.fmt(f),
+            Self::LoggedOut(_) => f.write_str("LoggedOut"),
+            Self::Revoked(refusal) => write!(f, "Revoked({refusal:?})"),
+        }
+    }
 }
 
 /// Fresh random bytes, fit for secrets: nonces, session and run names.

@@ -33,6 +33,9 @@ pub enum Input {
         attempt: Attempt,
         /// Why, for the log.
         why: String,
+        /// By how much this comes later than the heartbeat time-out should have found it, in
+        /// milliseconds: how long the machine slept. The grace period began before that.
+        late_ms: u64,
     },
     /// A login or check was granted, freshly signed.
     Granted {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     grant::Grant,
     reason::Refusal,
-    time::{MINUTE_MS, Now},
+    time::{Elapsed, MINUTE_MS, Now},
 };
 
 /// How long a license must have been held before its loss is answered by an attempt at once, if the
@@ -20,12 +20,12 @@ const QUIET_MS: u64 = MINUTE_MS;
 
 impl Client {
     /// The connection is gone or of no use any more.
-    pub(super) fn link_lost(&mut self, now: Now, why: String) {
+    pub(super) fn link_lost(&mut self, now: Now, why: String, late_ms: u64) {
         match (self.link, &self.license) {
             (Link::Down { .. }, _) => {}
             (Link::LoggingOut { .. }, _) => self.hang_up(),
             (Link::Asking { server, .. } | Link::Up { server }, License::Valid { .. }) => {
-                self.license_link_lost(now, server, why);
+                self.license_link_lost(now, server, why, late_ms);
             }
             // Nothing was granted on this connection yet: the attempt has failed.
             (
@@ -40,9 +40,9 @@ impl Client {
 
     /// The connection that the license hangs on is gone. That is a loss only if an attempt at once
     /// does not bring it back.
-    fn license_link_lost(&mut self, now: Now, server: ServerIndex, why: String) {
+    fn license_link_lost(&mut self, now: Now, server: ServerIndex, why: String, late_ms: u64) {
         self.disconnect();
-        self.lose(now);
+        self.lose(now, late_ms);
         if core::mem::replace(&mut self.hurried, true) {
             self.announce_loss(now, Told::Lost { server, why });
             self.retry_later(now);
@@ -56,22 +56,23 @@ impl Client {
         let (Link::Asking { server, .. } | Link::Up { server }) = self.link else { return };
         if matches!(self.license, License::Valid { .. }) {
             self.disconnect();
-            self.lose(now);
+            self.lose(now, 0);
             self.telling.is_news(server, refusal.code);
             self.announce_loss(now, Told::Revoked { server, refusal });
             self.retry_later(now);
         }
     }
 
-    /// The grace period begins.
-    fn lose(&mut self, now: Now) {
+    /// The grace period begins; it did `late_ms` ago, when the machine slept through the loss.
+    fn lose(&mut self, now: Now, late_ms: u64) {
         let License::Valid { since, .. } = self.license else { return };
         if now.elapsed.since_ms(since) >= QUIET_MS {
             self.hurried = false;
             self.backoff.reset();
         }
         let grace_ms = self.grant.as_ref().map_or(0, |grant| grant.grace_ms);
-        let grace = Grace::new(now.elapsed, grace_ms, self.settings.shutdown_lead_ms);
+        let since = Elapsed(now.elapsed.0.saturating_sub(late_ms));
+        let grace = Grace::new(since, grace_ms, self.settings.shutdown_lead_ms);
         self.license = License::Lost { grace, announced: false };
     }
 

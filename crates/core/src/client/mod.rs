@@ -147,7 +147,9 @@ impl Client {
             Input::NotConnected { attempt, why } if attempt == self.attempt => {
                 self.not_connected(now, why);
             }
-            Input::LinkLost { attempt, why } if attempt == self.attempt => self.link_lost(now, why),
+            Input::LinkLost { attempt, why, late_ms } if attempt == self.attempt => {
+                self.link_lost(now, why, late_ms);
+            }
             Input::Granted { attempt, grant } if attempt == self.attempt => {
                 self.granted(now, grant);
             }
@@ -249,10 +251,10 @@ impl Client {
                 self.begin_round(now);
             }
             Link::Connecting { until, .. } if until <= now.elapsed => {
-                self.link_lost(now, String::from("no connection came about in time"));
+                self.link_lost(now, String::from("no connection came about in time"), 0);
             }
             Link::Asking { until, .. } if until <= now.elapsed => {
-                self.link_lost(now, String::from("the server did not answer in time"));
+                self.link_lost(now, String::from("the server did not answer in time"), 0);
             }
             Link::LoggingOut { until, .. } if until <= now.elapsed => self.hang_up(),
             Link::Up { server } => self.check_when_due(now, server),

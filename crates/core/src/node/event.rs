@@ -100,6 +100,12 @@ pub struct SessionRecord {
     /// The predecessor whose seat this session took over, closed by the same act. The ledger may know
     /// its end already, when both were written at almost the same time.
     pub replaces: Option<SessionNumber>,
+    /// How long the seat was promised to stay reserved without a connection, in milliseconds: the
+    /// longest of all grants. No update of the license shortens it.
+    pub promised_lease_ms: u64,
+    /// Whether it was promised until the holder can't be running any more: then nothing but the
+    /// holder's logout frees the seat sooner.
+    pub promised_grace: bool,
 }
 
 impl SessionRecord {

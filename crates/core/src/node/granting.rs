@@ -14,7 +14,7 @@ use super::{
 use crate::{
     grant::{Grant, Marks},
     id::{SessionId, SessionNumber},
-    license::License,
+    license::{Lease, License},
     reason::Refusal,
     select::expiry,
     text::Name,
@@ -113,14 +113,14 @@ impl Node {
     pub(super) fn grant(&mut self, now: Now, asker: Asker, number: SessionNumber) {
         self.charge(now, number);
         let Some(Session { record, .. }) = self.sessions.find(number) else { return };
-        let answer = match self.licenses.get(&record.license_id) {
-            Some(Installed { license, .. }) => {
-                let seat = Seat { license, index: record.section, session: record.id };
-                Answer::Granted(self.offer(now, &seat, &record.hardware))
-            }
-            None => Answer::Refused(self.why_no_license()),
+        let Some(Installed { license, .. }) = self.licenses.get(&record.license_id) else {
+            return self.tell(asker, Answer::Refused(self.why_no_license()));
         };
-        self.tell(asker, answer);
+        let seat = Seat { license, index: record.section, session: record.id };
+        let grant = self.offer(now, &seat, &record.hardware);
+        let through_grace = license.lease == Lease::Grace;
+        self.sessions.promise(number, grant.lease_ms, through_grace);
+        self.tell(asker, Answer::Granted(grant));
     }
 
     /// What a seat in this section allows.

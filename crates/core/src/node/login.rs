@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::{HostKey, LinkId, SessionId, SessionNumber},
-    license::License,
+    license::{Lease, License},
     reason::{ReasonCode, Refusal},
     select::{Candidate, select},
     time::Now,
@@ -164,6 +164,8 @@ impl Node {
             address,
             since: now.wall,
             replaces: predecessor,
+            promised_lease_ms: choice.license.lease_ms(self.settings.heartbeat_timeout_ms),
+            promised_grace: choice.license.lease == Lease::Grace,
         };
         self.last_session += 1;
         self.count_login_begun(asker.link);

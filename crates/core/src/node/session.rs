@@ -130,10 +130,10 @@ impl Node {
 
     /// Until when a session that was last heard of at `last_heard` keeps its seat.
     pub(super) fn reserved_until(&self, number: SessionNumber, last_heard: Elapsed) -> Elapsed {
-        let session = self.sessions.find(number);
-        let installed = session.and_then(|session| self.licenses.get(&session.record.license_id));
-        installed.map_or(NO_END, |installed| {
-            last_heard.plus_ms(installed.license.lease_ms(self.settings.heartbeat_timeout_ms))
+        let Some(Session { record, .. }) = self.sessions.find(number) else { return NO_END };
+        self.licenses.get(&record.license_id).map_or(NO_END, |installed| {
+            let lease_ms = installed.license.lease_ms(self.settings.heartbeat_timeout_ms);
+            last_heard.plus_ms(lease_ms.max(record.promised_lease_ms))
         })
     }
 
@@ -196,11 +196,10 @@ impl Node {
     }
 
     fn holds_through_grace(&self, number: SessionNumber) -> bool {
-        let license = self
-            .sessions
-            .find(number)
-            .and_then(|session| self.licenses.get(&session.record.license_id));
-        license.is_some_and(|installed| installed.license.lease == Lease::Grace)
+        let Some(Session { record, .. }) = self.sessions.find(number) else { return false };
+        let installed = self.licenses.get(&record.license_id);
+        record.promised_grace
+            || installed.is_some_and(|installed| installed.license.lease == Lease::Grace)
     }
 
     /// The administrator takes a seat back. A left seat is freed; the run of a live session is

@@ -128,6 +128,14 @@ impl Sessions {
         }
     }
 
+    /// Notes what a session's client was just promised; a longer promise of an earlier grant stands.
+    pub fn promise(&mut self, number: SessionNumber, lease_ms: u64, through_grace: bool) {
+        if let Some(Session { record, .. }) = self.by_number.get_mut(&number) {
+            record.promised_lease_ms = record.promised_lease_ms.max(lease_ms);
+            record.promised_grace |= through_grace;
+        }
+    }
+
     /// Points an emulator's name back at `number`, after a successor came to nothing.
     pub fn point_emulator_at(&mut self, number: SessionNumber) {
         if let Some(session) = self.by_number.get(&number) {

@@ -211,7 +211,9 @@ impl Story {
                 refusal: code.map(refusal),
             }),
             Do::OtherProtocol => not_connected(ConnectError::ProtocolVersion("speaks 7.".into())),
-            Do::LinkLost => Input::LinkLost { attempt, why: "the cable was cut".into() },
+            Do::LinkLost => {
+                Input::LinkLost { attempt, why: "the cable was cut".into(), late_ms: 0 }
+            }
             Do::Granted => Input::Granted { attempt, grant: grant(1) },
             Do::GrantedTo(grant) => Input::Granted { attempt, grant: *grant },
             Do::Refused(code) => Input::Refused { attempt, refusal: refusal(code) },

@@ -136,7 +136,7 @@ impl World {
                 why: "unknown".into(),
                 refusal: Some(refusal()),
             }),
-            Act::LinkLost => Input::LinkLost { attempt, why: "cut".into() },
+            Act::LinkLost => Input::LinkLost { attempt, why: "cut".into(), late_ms: 0 },
             Act::Granted { session, grace_ms, check_interval_ms } => {
                 let session = SessionId([session; 16]);
                 let grant = Grant { session, grace_ms, check_interval_ms, ..grant(1) };

@@ -192,3 +192,21 @@ fn a_seat_whose_license_came_back_while_a_takeover_failed_has_an_end() {
     assert_eq!(server.states(), ["left"]);
     assert_reserved(&mut server);
 }
+
+#[test]
+fn an_update_takes_nothing_back_of_what_was_promised() {
+    let shorter = || license(44).version(2).instances(1);
+    let updates = [
+        ("a shorter grace period", shorter().lease(Lease::Grace).grace_ms(MINUTE_MS)),
+        ("another lease", shorter().lease(Lease::For(1_000)).grace_ms(GRACE_MS)),
+    ];
+    for (how, update) in updates {
+        let mut server = Server::with([strict(1)]);
+        let link = server.link(1);
+        server.login(link, emulator("ss5")).granted();
+        server.install([update]);
+        server.close(link);
+        assert_eq!(server.states().len(), 1, "{how}");
+        assert_reserved(&mut server);
+    }
+}

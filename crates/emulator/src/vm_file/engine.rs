@@ -5,7 +5,9 @@ use std::{
     str::FromStr,
 };
 
-use ve_core::time::MINUTE_MS;
+use ve_core::time::{MINUTE_MS, SECOND_MS};
+
+use crate::engine::power_button_is_seen;
 
 use super::{
     Architecture, Hardware, Machine, MachineError,
@@ -14,6 +16,9 @@ use super::{
 
 /// The default of `shutdown_timeout`: two minutes.
 const DEFAULT_SHUTDOWN_TIMEOUT_MS: u64 = 2 * MINUTE_MS;
+/// Its default for a QEMU machine without a power button that a guest would see, and without a
+/// shutdown command: nothing will come of a longer wait.
+const UNHEARD_SHUTDOWN_TIMEOUT_MS: u64 = 10 * SECOND_MS;
 
 /// `[engine]` of a VM's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +117,11 @@ pub(super) fn read(
         _ => Err("must be \"qemu\" or \"command\""),
     })?;
     let shutdown = read_command(&mut section, "shutdown", folder)?;
-    let shutdown_timeout_ms =
-        section.duration_ms("shutdown_timeout", DEFAULT_SHUTDOWN_TIMEOUT_MS)?;
+    let is_heard =
+        !wants_qemu.value || shutdown.is_some() || power_button_is_seen(architecture.value);
+    let default_ms =
+        if is_heard { DEFAULT_SHUTDOWN_TIMEOUT_MS } else { UNHEARD_SHUTDOWN_TIMEOUT_MS };
+    let shutdown_timeout_ms = section.duration_ms("shutdown_timeout", default_ms)?;
     let kind = if wants_qemu.value {
         EngineKind::Qemu(read_qemu(&mut section, folder, architecture, hardware)?)
     } else {

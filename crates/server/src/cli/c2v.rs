@@ -210,7 +210,8 @@ fn identity(home: &Home, new_identity: bool) -> Result<SigningKey, Failure> {
         }
         return Ok(key);
     }
-    if !new_identity && installed::has_license_files(home) {
+    let unreadable = |why| failure(exit::CANT_WRITE, why);
+    if !new_identity && installed::has_license_files(home).map_err(unreadable)? {
         let message = format!(
             "{} is missing, and the installed licenses are bound to it; restore it from a backup, \
              or make a new one with --new-identity and ask the vendor for new licenses",

@@ -213,7 +213,7 @@ fn sessions(report: &Sessions) -> Vec<String> {
             session.version.clone(),
             session.address.clone(),
             session.since.to_string(),
-            session.product_code.clone(),
+            session.product.clone(),
             state,
         ]
     };

@@ -15,7 +15,7 @@ pub const MAX_REQUEST_BYTES: usize = 3 << 20;
 pub const MAX_REPLY_BYTES: usize = 128 << 20;
 
 /// What a tool asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// How the server is: [`Status`].
@@ -156,9 +156,9 @@ pub struct Sessions {
 pub struct SessionReport {
     /// The public number.
     pub id: SessionNumber,
-    /// The emulator product.
+    /// The product section's code.
     pub product: String,
-    /// Its version.
+    /// The version of the emulator product.
     pub version: String,
     /// The emulated model.
     pub virtual_hardware: String,
@@ -178,8 +178,6 @@ pub struct SessionReport {
     pub memory_mb: u64,
     /// The license that the seat is from.
     pub license_id: String,
-    /// The product section's code.
-    pub product_code: String,
     /// The first digits of the host's key, to tell hosts apart.
     pub host: String,
 }
@@ -200,9 +198,7 @@ pub struct DenialReport {
     pub reason: ReasonCode,
     /// The rule in words.
     pub message: String,
-    /// The emulator product.
-    pub product: String,
-    /// Its version.
+    /// The version of the emulator product.
     pub version: String,
     /// The emulated model.
     pub virtual_hardware: String,

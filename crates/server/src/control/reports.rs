@@ -86,7 +86,7 @@ pub fn sessions(node: &Node, now: Now) -> Sessions {
         host.truncate(HOST_DIGITS);
         SessionReport {
             id: record.number,
-            product: record.product.to_string(),
+            product: record.product_code.to_string(),
             version: record.version.to_string(),
             virtual_hardware: record.hardware.to_string(),
             emulator: record.emulator.to_string(),
@@ -97,7 +97,6 @@ pub fn sessions(node: &Node, now: Now) -> Sessions {
             cpus: record.cpus,
             memory_mb: record.memory_mb,
             license_id: record.license_id.to_string(),
-            product_code: record.product_code.to_string(),
             host,
         }
     });
@@ -110,7 +109,6 @@ pub fn denials(node: &Node) -> Denials {
         at: *at,
         reason: denial.refusal.code,
         message: denial.refusal.sentence.clone(),
-        product: denial.product.to_string(),
         version: denial.version.to_string(),
         virtual_hardware: denial.hardware.to_string(),
         emulator: denial.emulator.to_string(),

@@ -57,7 +57,7 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>) {
     }
 }
 
-async fn converse(stream: UnixStream, service: &Service) -> io::Result<()> {
+async fn converse(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
     let allowed = may_ask(&stream);
     let (mut read, mut write) = stream.into_split();
     let reply = match allowed {
@@ -109,7 +109,7 @@ fn report(report: &impl Serialize) -> Reply {
     }
 }
 
-async fn answer(service: &Service, request: Request) -> Result<Reply, Failure> {
+async fn answer(service: &Arc<Service>, request: Request) -> Result<Reply, Failure> {
     let node = &service.node;
     let stopped = |_| failure(70, "the license service is stopping.");
     Ok(match request {
@@ -129,7 +129,21 @@ async fn answer(service: &Service, request: Request) -> Result<Reply, Failure> {
                 message: refusal.to_string(),
             }),
         },
-        Request::Install { v2c, dry_run } => report(&service.install(v2c, dry_run).await?),
-        Request::Remove { id } => report(&service.remove(id).await?),
+        Request::Install { v2c, dry_run } => {
+            let service = Arc::clone(service);
+            report(&to_the_end(async move { service.install(v2c, dry_run).await }).await?)
+        }
+        Request::Remove { id } => {
+            let service = Arc::clone(service);
+            report(&to_the_end(async move { service.remove(id).await }).await?)
+        }
     })
+}
+
+/// Goes on when the tool has gone away: a change of files that has begun is taken up as well.
+async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let broken = |error| failure(70, format!("the request failed inside the server: {error}."));
+    tokio::spawn(change).await.map_err(broken)?
 }

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use ve_core::reason::{ReasonCode, Refusal};
+use ve_core::{
+    reason::{ReasonCode, Refusal},
+    text::sentence,
+};
 use ve_wire::{
     frame::FrameError,
     limits::{HELLO_TIMEOUT_MS, VERSIONS},
@@ -42,11 +45,10 @@ impl LinkError {
         match self {
             Self::Protocol(refusal) => Some(refusal.clone()),
             Self::Version(_) => {
-                let sentence = format!("{self}.");
-                Some(Refusal::new(ReasonCode::ProtocolVersionInvalid, sentence))
+                Some(Refusal::new(ReasonCode::ProtocolVersionInvalid, sentence(self)))
             }
-            Self::Tls(_) | Self::NoHello | Self::TooSlow => Some(bad_request(format!("{self}."))),
-            Self::Frame(error) if error.is_their_fault() => Some(bad_request(format!("{error}."))),
+            Self::Tls(_) | Self::NoHello | Self::TooSlow => Some(bad_request(sentence(self))),
+            Self::Frame(error) if error.is_their_fault() => Some(bad_request(sentence(error))),
             Self::Frame(_) | Self::Write(_) | Self::Stopped(_) => None,
         }
     }

@@ -241,3 +241,32 @@ async fn an_installation_that_the_server_can_not_take_up_is_no_success() {
     assert_eq!(version().await, 2);
     server.terminate().await;
 }
+
+#[tokio::test]
+async fn files_that_are_no_license_leave_a_session_untouched() {
+    let site = Site::licensed(|license| license.version(2)).await;
+    let server = site.start().await;
+    let host = Host::new();
+    let mut running = host.run(server.port(), &Emulator::new("ss5")).await.expect("a seat");
+    let before = site.sessions().await;
+
+    let genuine = fs::read_to_string(site.v2c(|license| license.version(3)).await).expect("a file");
+    let older = fs::read_to_string(site.v2c(|license| license.version(1)).await).expect("a file");
+    let cut = &genuine[..genuine.len() / 2];
+    let texts: [(&[u8], u8); 5] = [
+        (b"", 65),
+        (cut.as_bytes(), 65),
+        (b"\xff\xfe not text", 65),
+        (&[b'A'; 2 << 20], 65),
+        (older.as_bytes(), 77),
+    ];
+    for (text, code) in texts {
+        let file = site.beside("wrong.v2c");
+        fs::write(&file, text).expect("a file");
+        site.tool("v2c", &["--filename", path(&file)]).await.failed(code.into());
+        running.link.check(running.grant.session).await.expect("still licensed");
+        assert_eq!(running.link.events_so_far(), []);
+        assert_eq!(site.sessions().await, before);
+    }
+    server.terminate().await;
+}

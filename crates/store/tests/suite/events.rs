@@ -76,6 +76,8 @@ pub(crate) fn session(number: u64) -> SessionRecord {
         address: name("192.0.2.17:40000"),
         since: Utc(1_750_000_000),
         replaces: None,
+        promised_lease_ms: 120_000,
+        promised_grace: false,
     }
 }
 
