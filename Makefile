@@ -62,7 +62,8 @@ format: rust ## Format all sources
 	$(CARGO) fmt --all
 
 bench: rust ## Measure, each figure beside its yardstick
-	$(CARGO) bench --workspace --benches --locked
+	$(CARGO) bench --locked --package ve-store --bench commits
+	$(CARGO) bench --locked --package ve-server --bench cold_logins
 
 ##@ Install (after `make release`; PREFIX and DESTDIR as usual)
 

@@ -9,8 +9,8 @@ use ve_core::{
 
 use crate::story::{
     Do::{
-        After, Connected, Granted, GrantedTo, GuestEnded, LoggedOut, Next, Revoked, Searching,
-        Sleep, StopRequested,
+        After, Connected, Granted, GrantedTo, GuestEnded, LinkLostAsleep, LoggedOut, Next, Revoked,
+        Searching, Sleep, StopRequested,
     },
     Story, grant_with_grace, settings,
 };
@@ -192,4 +192,23 @@ fn after_the_end_no_license_is_looked_for() {
         (GuestEnded, &[]),
         (StopRequested, &["disconnect", "exit license lost"]),
     ]);
+}
+
+#[test]
+fn a_machine_that_slept_through_the_loss_has_used_up_that_much_grace() {
+    let asleep = |late_ms| {
+        let mut story = Story::running_with(settings(), grant_with_grace(2 * HOUR_MS));
+        story.step(Sleep(late_ms));
+        story.step(LinkLostAsleep(late_ms))
+    };
+    let contains = |told: &[String], text: &str| told.iter().any(|line| line.contains(text));
+
+    let told = asleep(90 * MINUTE_MS);
+    assert!(contains(&told, "tell ends within 30 minutes"), "{told:?}");
+    assert!(!contains(&told, "STOP"), "{told:?}");
+
+    // Its server gave the seat away meanwhile; the guest still gets its clean shutdown first.
+    let told = asleep(3 * HOUR_MS);
+    let place = |text: &str| told.iter().position(|line| line == text);
+    assert!(place("SHUT DOWN").is_some() && place("SHUT DOWN") < place("STOP"), "{told:?}");
 }

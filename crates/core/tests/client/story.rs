@@ -23,6 +23,8 @@ pub(crate) enum Do {
     Unverified(Option<ReasonCode>),
     OtherProtocol,
     LinkLost,
+    /// The same, found so many milliseconds too late: the machine slept.
+    LinkLostAsleep(u64),
     /// For session 1.
     Granted,
     GrantedTo(Box<Grant>),
@@ -202,6 +204,8 @@ impl Story {
 
     fn said(step: Do, attempt: Attempt) -> Input {
         let not_connected = |why| Input::NotConnected { attempt, why };
+        let link_lost =
+            |late_ms| Input::LinkLost { attempt, why: "the cable was cut".into(), late_ms };
         match step {
             Do::Start => Input::Start,
             Do::Connected => Input::Connected { attempt },
@@ -211,9 +215,8 @@ impl Story {
                 refusal: code.map(refusal),
             }),
             Do::OtherProtocol => not_connected(ConnectError::ProtocolVersion("speaks 7.".into())),
-            Do::LinkLost => {
-                Input::LinkLost { attempt, why: "the cable was cut".into(), late_ms: 0 }
-            }
+            Do::LinkLost => link_lost(0),
+            Do::LinkLostAsleep(late_ms) => link_lost(late_ms),
             Do::Granted => Input::Granted { attempt, grant: grant(1) },
             Do::GrantedTo(grant) => Input::Granted { attempt, grant: *grant },
             Do::Refused(code) => Input::Refused { attempt, refusal: refusal(code) },
