@@ -17,6 +17,7 @@ use crate::{
     config::Server,
     link::{Greeted, Link},
     question::Asker,
+    reach::reach,
     trust,
 };
 
@@ -39,8 +40,7 @@ fn unreachable<T>(why: impl Into<String>) -> Result<T, ConnectError> {
 }
 
 async fn connect_and_greet(server: &Server, asker: &Asker) -> Result<Link, ConnectError> {
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await;
-    let stream = stream.or_else(|error| unreachable(error.to_string()))?;
+    let stream = reach(server).await.or_else(|error| unreachable(error.to_string()))?;
     stream.set_nodelay(true).or_else(|error| unreachable(error.to_string()))?;
     let connector = TlsConnector::from(asker.host.tls.clone());
     let stream = connector.connect(tls::server_name(), stream).await;

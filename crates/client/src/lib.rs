@@ -6,7 +6,7 @@
 //! license) happens inside.
 //!
 //! - [`config`]: the servers and what is asked of them.
-//! - `connection`: the task of one connection: `hello` begins it, `trust` says whether the server is
+//! - `connection`: the task of one connection: `reach` and `hello` begin it, `trust` says whether the server is
 //!   the vendor's customer's, `link` asks (`question`) and hears.
 //! - [`probe`]: asks a server whether it would grant, and takes no seat.
 
@@ -17,6 +17,7 @@ mod licensing;
 mod link;
 pub mod probe;
 mod question;
+mod reach;
 mod trust;
 
 pub use licensing::{Licensing, Report, Todo};
