@@ -53,8 +53,10 @@ impl Identity {
     pub fn from_pkcs8(pkcs8_der: &[u8]) -> Result<Self, IdentityError> {
         let key = PrivatePkcs8KeyDer::from(pkcs8_der.to_vec());
         let signer = rcgen::KeyPair::try_from(&key)?;
-        let certificate =
-            rcgen::CertificateParams::new(vec!["ve-license".to_owned()])?.self_signed(&signer)?;
+        let mut parameters = rcgen::CertificateParams::new(vec![NAME.to_owned()])?;
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, NAME);
+        let certificate = parameters.self_signed(&signer)?;
         Ok(Self { certificate: certificate.der().clone(), key: key.into() })
     }
 }
@@ -158,20 +160,34 @@ impl AnyKey {
             .map(|_| ())
             .map_err(|_| Error::from(CertificateError::BadEncoding))
     }
-
-    fn verify(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
 }
 
-/// TLS 1.2 is not spoken, so its signatures are never asked for.
-fn refuse_tls12() -> Result<HandshakeSignatureValid, Error> {
-    Err(Error::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
+/// The part that both verifiers share, word for word: the handshake's signature is checked with the
+/// key in the certificate. TLS 1.2 is not spoken, so its signatures are never asked for.
+macro_rules! signatures_of_any_key {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _certificate: &CertificateDer<'_>,
+            _signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.algorithms.supported_schemes()
+        }
+    };
 }
 
 impl ClientCertVerifier for AnyKey {
@@ -188,27 +204,7 @@ impl ClientCertVerifier for AnyKey {
         Self::accept(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        refuse_tls12()
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    signatures_of_any_key!();
 }
 
 impl ServerCertVerifier for AnyKey {
@@ -223,25 +219,5 @@ impl ServerCertVerifier for AnyKey {
         Self::accept(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        refuse_tls12()
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    signatures_of_any_key!();
 }
