@@ -20,5 +20,5 @@ mod question;
 mod reach;
 mod trust;
 
-pub use licensing::{Licensing, Report, Todo};
+pub use licensing::{Instruction, Licensing, Report};
 pub use ve_core::client::io::{Exit, Hook, ServerIndex, Told};

@@ -26,7 +26,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// Something for the program to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Todo {
+pub enum Instruction {
     /// Start what is licensed.
     StartGuest,
     /// Ask it to shut down cleanly.
@@ -103,12 +103,12 @@ impl Licensing {
     }
 
     /// The next thing to do. Cancel safe: it may be waited for beside other things. Must be called
-    /// inside a tokio runtime with I/O and time; after [`Todo::Exit`] nothing comes any more.
-    pub async fn next(&mut self) -> Todo {
+    /// inside a tokio runtime with I/O and time; after [`Instruction::Exit`] nothing comes any more.
+    pub async fn next(&mut self) -> Instruction {
         loop {
             while let Some(effect) = self.machine.poll() {
-                if let Some(todo) = self.carry_out(effect) {
-                    return todo;
+                if let Some(instruction) = self.carry_out(effect) {
+                    return instruction;
                 }
             }
             let pause = self.pause();
@@ -165,19 +165,19 @@ impl Licensing {
     }
 
     /// What a connection can do is done here; the rest is the program's.
-    fn carry_out(&mut self, effect: Effect) -> Option<Todo> {
+    fn carry_out(&mut self, effect: Effect) -> Option<Instruction> {
         match effect {
             Effect::Connect { attempt, server } => self.connect(attempt, server),
             Effect::Login { session } => self.ask(Question::Login(session)),
             Effect::Check { session } => self.ask(Question::Check(session)),
             Effect::Logout { session } => self.ask(Question::Logout(session)),
             Effect::Disconnect => self.connection = None,
-            Effect::StartGuest => return Some(Todo::StartGuest),
-            Effect::ShutDownGuest => return Some(Todo::ShutDownGuest),
-            Effect::StopGuest => return Some(Todo::StopGuest),
-            Effect::Tell(told) => return Some(Todo::Tell(told)),
-            Effect::RunHook(hook) => return Some(Todo::RunHook(hook)),
-            Effect::Exit(exit) => return Some(Todo::Exit(exit)),
+            Effect::StartGuest => return Some(Instruction::StartGuest),
+            Effect::ShutDownGuest => return Some(Instruction::ShutDownGuest),
+            Effect::StopGuest => return Some(Instruction::StopGuest),
+            Effect::Tell(told) => return Some(Instruction::Tell(told)),
+            Effect::RunHook(hook) => return Some(Instruction::RunHook(hook)),
+            Effect::Exit(exit) => return Some(Instruction::Exit(exit)),
         }
         None
     }

@@ -17,7 +17,7 @@ use crate::{
     jws::{self, DocumentType, Envelope, JwsError},
     key_files::MAX_VENDOR_KEYS,
     keys::{self, KeyId, SigningKey},
-    license_json::{read_components, read_date, read_digests, read_list, write_digests},
+    license_json::{read_components, read_date, read_digests, write_digests},
     strict_json::{Field, Malformed, Object},
 };
 
@@ -170,12 +170,10 @@ fn read_fields(payload: &[u8]) -> Result<C2v, Malformed> {
         components: read_digests(fields.required("components")?)?,
         unreadable: read_components(fields.required("unreadable")?)?,
         server_key: fields.required("server_key")?.parsed()?,
-        licenses: read_list(fields.required("licenses")?, MAX_INSTALLED, read_installed)?,
-        trusted_vendor_keys: read_list(
-            fields.required("trusted_vendor_keys")?,
-            MAX_VENDOR_KEYS,
-            |kid| kid.parsed(),
-        )?,
+        licenses: fields.required("licenses")?.list_of(MAX_INSTALLED, read_installed)?,
+        trusted_vendor_keys: fields
+            .required("trusted_vendor_keys")?
+            .list_of(MAX_VENDOR_KEYS, |kid| kid.parsed())?,
         software_version: fields.required("software_version")?.parsed()?,
         created: read_date(&fields.required("created")?)?,
     };

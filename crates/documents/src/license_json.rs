@@ -107,7 +107,7 @@ pub(crate) fn read(payload: &[u8]) -> Result<(License, String), Malformed> {
         binding: read_digests(fields.required("binding")?)?,
         fingerprint: fields.required("fingerprint")?.parsed()?,
         server_key: fields.required("server_key")?.parsed()?,
-        sections: read_list(fields.required("products")?, MAX_SECTIONS, read_section)?,
+        sections: fields.required("products")?.list_of(MAX_SECTIONS, read_section)?,
     };
     let credential = fields.required("credential")?.text()?.to_string();
     fields.finish()?;
@@ -140,9 +140,9 @@ fn read_section(field: Field) -> Result<ProductSection, Malformed> {
     let mut fields = field.object()?;
     let section = ProductSection {
         code: fields.required("code")?.parsed()?,
-        virtual_hardware: read_list(fields.required("virtual_hardware")?, MAX_HARDWARE, |model| {
-            model.parsed()
-        })?,
+        virtual_hardware: fields
+            .required("virtual_hardware")?
+            .list_of(MAX_HARDWARE, |model| model.parsed())?,
         expires: fields.optional("expires").as_ref().map(read_date).transpose()?,
         major: fields.required("major")?.number()?,
         minor: fields.required("minor")?.number()?,
@@ -158,20 +158,6 @@ fn read_section(field: Field) -> Result<ProductSection, Malformed> {
 /// A date and time, `2026-12-31 15:55:00`, in UTC.
 pub(crate) fn read_date(field: &Field) -> Result<Utc, Malformed> {
     field.parsed_with(Utc::parse)
-}
-
-/// A list of at most `limit` entries.
-pub(crate) fn read_list<T>(
-    field: Field,
-    limit: usize,
-    read: impl Fn(Field) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let too_many = field.malformed(format_args!("has more than {limit} entries"));
-    let entries = field.list()?;
-    if entries.len() > limit {
-        return Err(too_many);
-    }
-    entries.into_iter().map(read).collect()
 }
 
 /// A list of components, none of them twice.

@@ -152,6 +152,20 @@ impl Field {
         }
     }
 
+    /// The values of a list of at most `limit` entries, each read by `read`.
+    pub fn list_of<T>(
+        self,
+        limit: usize,
+        read: impl Fn(Self) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let too_many = self.malformed(format_args!("has more than {limit} entries"));
+        let entries = self.list()?;
+        if entries.len() > limit {
+            return Err(too_many);
+        }
+        entries.into_iter().map(read).collect()
+    }
+
     /// The value as an object.
     pub fn object(self) -> Result<Object, Malformed> {
         match self.value {

@@ -11,7 +11,7 @@ use tokio::{
     time::sleep,
 };
 use ve_client::{
-    Exit, Hook, Licensing, Report, Todo, Told,
+    Exit, Hook, Instruction, Licensing, Report, Told,
     config::{Config, HostIdentity, HostIdentityError, Program, Server},
 };
 use ve_core::{client::io::Settings, text::printable};
@@ -171,8 +171,8 @@ impl Runner {
         self.log.write(&self.servers.configured());
         let exit = loop {
             tokio::select! {
-                todo = self.licensing.next() => {
-                    if let Some(exit) = self.carry_out(todo, &asked).await {
+                instruction = self.licensing.next() => {
+                    if let Some(exit) = self.carry_out(instruction, &asked).await {
                         break exit;
                     }
                 }
@@ -195,16 +195,16 @@ impl Runner {
     /// The one place where what the license client decides is done.
     async fn carry_out(
         &mut self,
-        todo: Todo,
+        instruction: Instruction,
         asked: &UnboundedSender<ShutDownError>,
     ) -> Option<Exit> {
-        match todo {
-            Todo::StartGuest => self.start_guest().await,
-            Todo::ShutDownGuest => self.shut_down_guest(asked.clone()),
-            Todo::StopGuest => self.stop_guest().await,
-            Todo::Tell(told) => self.tell(told),
-            Todo::RunHook(hook) => self.run_hook(hook),
-            Todo::Exit(exit) => return Some(exit),
+        match instruction {
+            Instruction::StartGuest => self.start_guest().await,
+            Instruction::ShutDownGuest => self.shut_down_guest(asked.clone()),
+            Instruction::StopGuest => self.stop_guest().await,
+            Instruction::Tell(told) => self.tell(told),
+            Instruction::RunHook(hook) => self.run_hook(hook),
+            Instruction::Exit(exit) => return Some(exit),
         }
         None
     }

@@ -160,7 +160,7 @@ fn read(mut fields: Object) -> Result<LicenseFile, Malformed> {
             .as_ref()
             .map_or(Ok(Lease::For(DEFAULT_LEASE_MS)), read_lease)?,
         tolerance: fields.optional("tolerance").map_or(Ok(BTreeSet::new()), read_tolerance)?,
-        sections: read_list(fields.required("product")?, MAX_SECTIONS, read_section)?,
+        sections: fields.required("product")?.list_of(MAX_SECTIONS, read_section)?,
     };
     fields.finish()?;
     Ok(file)
@@ -195,7 +195,7 @@ fn read_lease(field: &Field) -> Result<Lease, Malformed> {
 }
 
 fn read_tolerance(field: Field) -> Result<BTreeSet<Component>, Malformed> {
-    let components = read_list(field, Component::ALL.len(), |entry| entry.parsed())?;
+    let components = field.list_of(Component::ALL.len(), |entry| entry.parsed())?;
     Ok(components.into_iter().collect())
 }
 
@@ -204,7 +204,7 @@ fn read_section(field: Field) -> Result<ProductSection, Malformed> {
     let models = fields.required("virtual_hardware")?;
     let section = ProductSection {
         code: fields.required("code")?.parsed()?,
-        virtual_hardware: read_list(models, MAX_HARDWARE, |model| model.parsed())?,
+        virtual_hardware: models.list_of(MAX_HARDWARE, |model| model.parsed())?,
         expires: read_expiry(fields.optional("expires").as_ref())?,
         major: fields.required("major")?.number()?,
         minor: fields.required("minor")?.number()?,
@@ -215,17 +215,4 @@ fn read_section(field: Field) -> Result<ProductSection, Malformed> {
     };
     fields.finish()?;
     Ok(section)
-}
-
-fn read_list<T>(
-    field: Field,
-    limit: usize,
-    read: impl Fn(Field) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let too_many = field.malformed(format_args!("has more than {limit} entries"));
-    let entries = field.list()?;
-    if entries.len() > limit {
-        return Err(too_many);
-    }
-    entries.into_iter().map(read).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ve_client::{Exit, Hook, Report, Todo, Told};
+use ve_client::{Exit, Hook, Instruction, Report, Told};
 use ve_core::grant::Grant;
 use ve_wire::proto::{self, client_message::Kind as Asked, server_message::Kind as Said};
 use ve_wire::{convert, proto::statement::Content};
@@ -76,12 +76,12 @@ async fn only_the_own_session_can_be_revoked() {
         .await;
     let mut program = Program::start(&server, &[port]);
     program.until_started().await;
-    let todo = program.next().await;
-    assert_eq!(todo, Todo::Tell(Told::Revoked { server: 0, refusal: refusal() }));
+    let instruction = program.next().await;
+    assert_eq!(instruction, Instruction::Tell(Told::Revoked { server: 0, refusal: refusal() }));
     let pongs = server.heard().iter().filter(|asked| matches!(asked, Asked::Pong(_))).count();
     assert_eq!(pongs, 2, "the revocation of a stranger's session was passed over");
-    assert!(matches!(program.next().await, Todo::Tell(Told::EndsWithin(_))));
-    assert_eq!(program.next().await, Todo::RunHook(Hook::Lost));
+    assert!(matches!(program.next().await, Instruction::Tell(Told::EndsWithin(_))));
+    assert_eq!(program.next().await, Instruction::RunHook(Hook::Lost));
 }
 
 #[tokio::test]
@@ -128,8 +128,8 @@ async fn a_seat_is_given_back_and_the_end_waits_for_it() {
     let mut program = Program::start(&server, &[port]);
     program.until_started().await;
     program.report(Report::GuestEnded);
-    let todos = program.until(|todo| matches!(todo, Todo::Exit(_))).await;
-    assert_eq!(todos, [Todo::Tell(Told::LoggedOut(0)), Todo::Exit(Exit::AsGuest)]);
+    let todos = program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
+    assert_eq!(todos, [Instruction::Tell(Told::LoggedOut(0)), Instruction::Exit(Exit::AsGuest)]);
 }
 
 #[tokio::test]
@@ -152,8 +152,8 @@ async fn a_server_of_another_customer_does_not_stand_in() {
         })
         .await;
     let mut program = Program::start(&primary, &[primary_port, backup_port]);
-    let todos = program.until(|todo| matches!(todo, Todo::Exit(_))).await;
-    assert_eq!(todos.last(), Some(&Todo::Exit(Exit::Refused(refusal()))), "{todos:?}");
+    let todos = program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
+    assert_eq!(todos.last(), Some(&Instruction::Exit(Exit::Refused(refusal()))), "{todos:?}");
     assert_eq!((primary.logins().len(), backup.logins().len()), (1, 0));
 }
 
@@ -162,11 +162,11 @@ async fn who_is_stopped_while_a_server_hangs_ends_at_once() {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut program = Program::start(&Server::new(), &[port]);
-    assert_eq!(program.next().await, Todo::Tell(Told::Trying(0)));
+    assert_eq!(program.next().await, Instruction::Tell(Told::Trying(0)));
     // It connects, and nobody says a word.
     assert_eq!(program.next_within(Duration::from_millis(50)).await, None);
     program.report(Report::StopRequested);
-    assert_eq!(program.next().await, Todo::Exit(Exit::Stopped));
+    assert_eq!(program.next().await, Instruction::Exit(Exit::Stopped));
 }
 
 #[tokio::test]
@@ -175,18 +175,21 @@ async fn waiting_can_be_broken_off_at_any_time() {
     let port = server.serve(async |mut talk: Talk| well(&mut talk).await).await;
     let mut program = Program::start(&server, &[port]);
     let mut todos = vec![];
-    while todos.last() != Some(&Todo::StartGuest) {
+    while todos.last() != Some(&Instruction::StartGuest) {
         todos.extend(program.next_within(Duration::from_micros(50)).await);
     }
-    let expected =
-        [Todo::Tell(Told::Trying(0)), Todo::Tell(Told::Licensed(0, grant(1))), Todo::StartGuest];
+    let expected = [
+        Instruction::Tell(Told::Trying(0)),
+        Instruction::Tell(Told::Licensed(0, grant(1))),
+        Instruction::StartGuest,
+    ];
     assert_eq!(todos, expected, "each once, and in order");
 }
 
 #[tokio::test]
 async fn without_a_server_there_is_no_license() {
     let mut program = Program::start(&Server::new(), &[]);
-    let todos = program.until(|todo| matches!(todo, Todo::Exit(_))).await;
+    let todos = program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
     let why = "no license server is configured".to_owned();
-    assert_eq!(todos.last(), Some(&Todo::Exit(Exit::NoServer(why))), "{todos:?}");
+    assert_eq!(todos.last(), Some(&Instruction::Exit(Exit::NoServer(why))), "{todos:?}");
 }

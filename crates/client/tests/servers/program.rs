@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::timeout;
 use ve_client::{
-    Licensing, Report, Todo,
+    Instruction, Licensing, Report,
     config::{Config, HostIdentity, Program as Wanted, Server as Address},
 };
 use ve_core::{
@@ -74,17 +74,20 @@ impl Program {
     }
 
     /// The next thing to do.
-    pub(crate) async fn next(&mut self) -> Todo {
+    pub(crate) async fn next(&mut self) -> Instruction {
         timeout(PATIENCE, self.licensing.next()).await.expect("something to do")
     }
 
     /// The next thing to do, if there is one within `patience`.
-    pub(crate) async fn next_within(&mut self, patience: Duration) -> Option<Todo> {
+    pub(crate) async fn next_within(&mut self, patience: Duration) -> Option<Instruction> {
         timeout(patience, self.licensing.next()).await.ok()
     }
 
     /// Everything up to and with what `is_last`.
-    pub(crate) async fn until(&mut self, is_last: impl Fn(&Todo) -> bool) -> Vec<Todo> {
+    pub(crate) async fn until(
+        &mut self,
+        is_last: impl Fn(&Instruction) -> bool,
+    ) -> Vec<Instruction> {
         let mut todos = vec![self.next().await];
         while !todos.last().is_some_and(&is_last) {
             todos.push(self.next().await);
@@ -94,12 +97,16 @@ impl Program {
 
     /// Everything up to the start of the guest.
     pub(crate) async fn until_started(&mut self) {
-        let todos = self.until(|todo| matches!(todo, Todo::StartGuest | Todo::Exit(_))).await;
-        assert_eq!(todos.last(), Some(&Todo::StartGuest), "{todos:?}");
+        let todos = self
+            .until(|instruction| {
+                matches!(instruction, Instruction::StartGuest | Instruction::Exit(_))
+            })
+            .await;
+        assert_eq!(todos.last(), Some(&Instruction::StartGuest), "{todos:?}");
     }
 
     /// Lives on until `is_true`; hands out what was to do meanwhile.
-    pub(crate) async fn lives_until(&mut self, is_true: impl Fn() -> bool) -> Vec<Todo> {
+    pub(crate) async fn lives_until(&mut self, is_true: impl Fn() -> bool) -> Vec<Instruction> {
         let begin = Instant::now();
         let mut todos = vec![];
         while !is_true() {
