@@ -64,6 +64,8 @@ format: rust ## Format all sources
 bench: rust ## Measure, each figure beside its yardstick
 	$(CARGO) bench --locked --package ve-store --bench commits
 	$(CARGO) bench --locked --package ve-server --bench cold_logins
+	$(CARGO) build --release --locked --package ve-server --bins
+	$(CARGO) bench --locked --package ve-emulator --bench service
 
 ##@ Install (after `make release`; PREFIX and DESTDIR as usual)
 

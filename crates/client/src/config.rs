@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc};
 use rustls::ClientConfig;
 use ve_core::{
     client::io::Settings,
-    id::RunId,
+    id::{HostKey, RunId},
     license::ProductVersion,
     text::{Name, Passphrase},
 };
@@ -17,6 +17,8 @@ use ve_wire::{
     random_bytes,
     tls::{self, Identity, IdentityError},
 };
+
+use crate::grants::GrantFolder;
 
 /// A license server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub struct Config {
     pub host: HostIdentity,
     /// The run of this program: new at each start.
     pub run: RunId,
+    /// Where the last grants are kept from one start to the next; `None`: nowhere.
+    pub grants: Option<GrantFolder>,
     /// Waiting times, in milliseconds.
     pub settings: Settings,
 }
@@ -85,6 +89,7 @@ impl Config {
 #[derive(Clone)]
 pub struct HostIdentity {
     pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) key: HostKey,
 }
 
 impl fmt::Debug for HostIdentity {
@@ -110,6 +115,7 @@ impl HostIdentity {
     pub fn load_or_create(state_dir: &Path) -> Result<Self, HostIdentityError> {
         let key = key_files::load_or_create(&state_dir.join("identity.key"))?;
         let identity = Identity::from_pkcs8(&key.pkcs8_der())?;
-        Ok(Self { tls: Arc::new(tls::client_config(identity)?) })
+        let key = identity.host_key();
+        Ok(Self { tls: Arc::new(tls::client_config(identity)?), key })
     }
 }

@@ -5,7 +5,7 @@ use tokio::{
     task::JoinHandle,
 };
 use ve_core::{
-    client::io::{Attempt, Input},
+    client::io::{Attempt, Input, ServerIndex},
     text::Name,
 };
 
@@ -21,37 +21,58 @@ pub(crate) const MAX_WAITING: usize = 16;
 
 /// What a connection's task reports.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) struct News {
+    /// Whose connection it is.
+    pub(crate) attempt: Attempt,
+    pub(crate) what: What,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
     /// The server is trusted, and belongs to these customers.
-    Trusted(Attempt, Vec<Name>),
-    /// What the machine needs to know.
-    Input(Input),
+    Trusted(Vec<Name>),
+    /// Something was heard.
+    Heard(Input),
+    /// It has ended, or never came about. Nothing comes after this.
+    Ended(Input),
 }
 
 /// A connection; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
     attempt: Attempt,
+    server: ServerIndex,
     questions: UnboundedSender<Question>,
     task: JoinHandle<()>,
 }
 
 impl Connection {
     /// Begins to connect. Must be called inside a tokio runtime with I/O and time.
-    pub(crate) fn open(attempt: Attempt, server: Server, asker: Asker, news: Sender<News>) -> Self {
+    pub(crate) fn open(
+        attempt: Attempt,
+        index: ServerIndex,
+        server: Server,
+        asker: Asker,
+        news: Sender<News>,
+    ) -> Self {
         let (questions, to_ask) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
-            let input = live(attempt, &server, &asker, to_ask, &news).await;
-            if let Some(input) = input {
-                tell(&news, News::Input(input)).await;
+            let end = live(attempt, &server, &asker, to_ask, &news).await;
+            if let Some(end) = end {
+                tell(&news, attempt, What::Ended(end)).await;
             }
         });
-        Self { attempt, questions, task }
+        Self { attempt, server: index, questions, task }
     }
 
     /// Which attempt made it.
     pub(crate) fn attempt(&self) -> Attempt {
         self.attempt
+    }
+
+    /// Which server it leads to.
+    pub(crate) fn server(&self) -> ServerIndex {
+        self.server
     }
 
     /// Asks the server, once the connection stands.
@@ -67,9 +88,9 @@ impl Drop for Connection {
     }
 }
 
-async fn tell(to: &Sender<News>, news: News) {
+async fn tell(to: &Sender<News>, attempt: Attempt, what: What) {
     // Nobody listens only when everything is over.
-    let _ = to.send(news).await;
+    let _ = to.send(News { attempt, what }).await;
 }
 
 /// The whole life of a connection, and what ends it; `None`: nobody asks any more.
@@ -84,7 +105,7 @@ async fn live(
         Ok(link) => link,
         Err(why) => return Some(Input::NotConnected { attempt, why }),
     };
-    tell(news, News::Trusted(attempt, link.customers().to_vec())).await;
+    tell(news, attempt, What::Trusted(link.customers().to_vec())).await;
     loop {
         let next = tokio::select! {
             question = questions.recv() => Next::Ask(question?),
@@ -95,7 +116,7 @@ async fn live(
             Next::Ask(question) => link.ask(question, asker, server).await,
             Next::Step(Ok(Step::Owes(owed))) => link.pay(owed).await,
             Next::Step(Ok(Step::Heard(heard))) => {
-                tell(news, News::Input(input(attempt, heard))).await;
+                tell(news, attempt, What::Heard(input(attempt, heard))).await;
                 Ok(())
             }
             Next::Step(Err(lost)) => Err(lost),
@@ -119,5 +140,6 @@ fn input(attempt: Attempt, heard: Heard) -> Input {
         Heard::Refused(refusal) => Input::Refused { attempt, refusal },
         Heard::Revoked(refusal) => Input::Revoked { attempt, refusal },
         Heard::LoggedOut => Input::LoggedOut { attempt },
+        Heard::Closing => Input::Closing { attempt },
     }
 }

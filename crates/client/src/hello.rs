@@ -10,12 +10,14 @@ use ve_wire::{
     frame::{self, FrameReader},
     limits::{HELLO_TIMEOUT_MS, MAX_SERVER_MESSAGE_BYTES, MAX_VERSIONS, VERSIONS},
     proto::{self, ClientMessage, ServerMessage, client_message, server_message},
-    random_bytes, tls,
+    random_bytes,
+    statement::Bond,
+    tls,
 };
 
 use crate::{
     config::Server,
-    link::{Greeted, Link},
+    link::{Greeted, Link, Moment},
     question::Asker,
     reach::reach,
     trust,
@@ -41,13 +43,13 @@ fn unreachable<T>(why: impl Into<String>) -> Result<T, ConnectError> {
 
 async fn connect_and_greet(server: &Server, asker: &Asker) -> Result<Link, ConnectError> {
     let stream = reach(server).await.or_else(|error| unreachable(error.to_string()))?;
-    stream.set_nodelay(true).or_else(|error| unreachable(error.to_string()))?;
     let connector = TlsConnector::from(asker.host.tls.clone());
     let stream = connector.connect(tls::server_name(), stream).await;
     let stream = stream.or_else(|error| unreachable(format!("no TLS connection: {error}")))?;
     let server_key = tls::server_key(stream.get_ref().1.peer_certificates());
     let mut reader = FrameReader::new(stream, MAX_SERVER_MESSAGE_BYTES);
     let nonce = Nonce(random_bytes());
+    let said_hello = Moment::now(asker.clock);
     let said = frame::write(reader.stream_mut(), &hello(nonce)).await;
     said.or_else(|error| unreachable(error.to_string()))?;
     let hello = read_hello(&mut reader).await?;
@@ -55,14 +57,15 @@ async fn connect_and_greet(server: &Server, asker: &Asker) -> Result<Link, Conne
         Ok(customers) => {
             let proto::ServerHello { heartbeat_interval_ms, heartbeat_timeout_ms, .. } = hello;
             let server_key = server_key.expect("a server without a key is not trusted");
+            let bond = Bond { nonce, server_key, host: asker.host.key };
             let greeted = Greeted {
-                server_key,
+                bond,
                 customers,
-                nonce,
                 heartbeat_interval_ms,
                 heartbeat_timeout_ms,
+                said_hello,
             };
-            Ok(Link::new(reader, greeted, asker.clock))
+            Ok(Link::new(reader, greeted, asker))
         }
         Err(distrust) => {
             // A server without any says why it has none; a stranger's words are not waited for.

@@ -5,6 +5,7 @@
 //! what happened to it. Everything else (connecting, trusting, checking, losing and finding a
 //! license) happens inside.
 //!
+//! - `grants`: the last grant of every server, shown to it at the next login.
 //! - [`config`]: the servers and what is asked of them.
 //! - `connection`: the task of one connection: `reach` and `hello` begin it, `trust` says whether the server is
 //!   the vendor's customer's, `link` asks (`question`) and hears.
@@ -12,6 +13,7 @@
 
 pub mod config;
 mod connection;
+mod grants;
 mod hello;
 mod licensing;
 mod link;
@@ -20,5 +22,6 @@ mod question;
 mod reach;
 mod trust;
 
+pub use grants::GrantFolder;
 pub use licensing::{Instruction, Licensing, Report};
 pub use ve_core::client::io::{Exit, Hook, ServerIndex, Told};

@@ -17,7 +17,7 @@ use ve_core::{
 
 use crate::{
     config::{Config, Server},
-    connection::{Connection, MAX_WAITING, News},
+    connection::{Connection, MAX_WAITING, News, What},
     question::{Asker, Question},
 };
 
@@ -62,7 +62,8 @@ pub struct Licensing {
     /// The customers that all servers which were trusted so far have in common; empty before the
     /// first.
     customers: Vec<Name>,
-    connection: Option<Connection>,
+    /// At most one for each server.
+    connections: Vec<Connection>,
     news: Receiver<News>,
     to_me: Sender<News>,
 }
@@ -83,7 +84,7 @@ impl Licensing {
             servers,
             asker,
             customers: Vec::new(),
-            connection: None,
+            connections: Vec::new(),
             news,
             to_me,
         }
@@ -132,14 +133,17 @@ impl Licensing {
         Some(Duration::from_millis(deadline.since_ms(now)).min(LONGEST_SLEEP))
     }
 
-    fn take(&mut self, news: News) {
-        match news {
-            News::Input(input) => self.handle(input),
-            News::Trusted(attempt, customers) => {
-                // An earlier attempt's server is nobody's business any more.
-                if self.connection.as_ref().is_some_and(|open| open.attempt() == attempt) {
-                    self.take_trusted(attempt, customers);
-                }
+    fn take(&mut self, News { attempt, what }: News) {
+        // A connection that was given up is nobody's business any more.
+        if !self.connections.iter().any(|open| open.attempt() == attempt) {
+            return;
+        }
+        match what {
+            What::Trusted(customers) => self.take_trusted(attempt, customers),
+            What::Heard(input) => self.handle(input),
+            What::Ended(input) => {
+                self.disconnect(attempt);
+                self.handle(input);
             }
         }
     }
@@ -151,7 +155,7 @@ impl Licensing {
             customers.retain(|customer| self.customers.contains(customer));
         }
         if customers.is_empty() {
-            self.connection = None;
+            self.disconnect(attempt);
             let why = format!(
                 "the server belongs to {}, the others to {}",
                 list(&shown),
@@ -168,10 +172,10 @@ impl Licensing {
     fn carry_out(&mut self, effect: Effect) -> Option<Instruction> {
         match effect {
             Effect::Connect { attempt, server } => self.connect(attempt, server),
-            Effect::Login { session } => self.ask(Question::Login(session)),
-            Effect::Check { session } => self.ask(Question::Check(session)),
-            Effect::Logout { session } => self.ask(Question::Logout(session)),
-            Effect::Disconnect => self.connection = None,
+            Effect::Login { attempt, session } => self.ask(attempt, Question::Login(session)),
+            Effect::Check { attempt, session } => self.ask(attempt, Question::Check(session)),
+            Effect::Logout { attempt, session } => self.ask(attempt, Question::Logout(session)),
+            Effect::Disconnect { attempt } => self.disconnect(attempt),
             Effect::StartGuest => return Some(Instruction::StartGuest),
             Effect::ShutDownGuest => return Some(Instruction::ShutDownGuest),
             Effect::StopGuest => return Some(Instruction::StopGuest),
@@ -187,16 +191,21 @@ impl Licensing {
             let why = ConnectError::Unreachable("no license server is configured".to_owned());
             return self.handle(Input::NotConnected { attempt, why });
         };
-        // The task of an earlier attempt ends with its connection.
+        // Never more than one for each server, whatever the machine thinks.
+        self.connections.retain(|open| open.server() != index);
         let (asker, to_me) = (self.asker.clone(), self.to_me.clone());
-        self.connection = Some(Connection::open(attempt, server, asker, to_me));
+        self.connections.push(Connection::open(attempt, index, server, asker, to_me));
     }
 
-    fn ask(&self, question: Question) {
+    fn ask(&self, attempt: Attempt, question: Question) {
         // Without a connection the machine gives the question up when its time is over.
-        if let Some(connection) = &self.connection {
+        if let Some(connection) = self.connections.iter().find(|open| open.attempt() == attempt) {
             connection.ask(question);
         }
+    }
+
+    fn disconnect(&mut self, attempt: Attempt) {
+        self.connections.retain(|open| open.attempt() != attempt);
     }
 }
 

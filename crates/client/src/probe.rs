@@ -1,6 +1,6 @@
 //! Asks one server whether it would grant. Takes no seat, leaves no trace in its ledger.
 
-use std::time::Duration;
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::time::timeout;
 use ve_core::{
@@ -9,12 +9,14 @@ use ve_core::{
     reason::Refusal,
     time::{Elapsed, Now, Utc},
 };
+use ve_wire::limits::HELLO_TIMEOUT_MS;
 
 use crate::{
     config::{Config, Server},
     hello,
     link::{Heard, Link, Lost, Step},
     question::{Asker, Question},
+    reach,
 };
 
 /// How long an answer may take.
@@ -45,6 +47,13 @@ fn describe(error: &ConnectError) -> String {
     }
 }
 
+/// The addresses that a server's name stands for, at most eight; an error when that can't be found
+/// out, or takes longer than connecting may.
+pub async fn addresses(server: &Server) -> io::Result<Vec<SocketAddr>> {
+    let patience = Duration::from_millis(HELLO_TIMEOUT_MS);
+    timeout(patience, reach::addresses(server)).await?
+}
+
 /// What `server` would grant to the program of `config`.
 pub async fn probe(config: &Config, server: &Server) -> Result<Grant, ProbeError> {
     // A probe is over in seconds: it judges no time.
@@ -56,6 +65,7 @@ pub async fn probe(config: &Config, server: &Server) -> Result<Grant, ProbeError
     match timeout(ANSWER_TIMEOUT, answer(&mut link)).await {
         Ok(Ok(Heard::Granted(grant))) => Ok(*grant),
         Ok(Ok(Heard::Refused(refusal))) => Err(ProbeError::Refused(refusal)),
+        Ok(Ok(Heard::Closing)) => Err(ProbeError::Lost("the server is about to stop".to_owned())),
         Ok(Ok(Heard::LoggedOut | Heard::Revoked(_))) => {
             Err(ProbeError::Lost("the server answered something else".to_owned()))
         }

@@ -5,9 +5,12 @@ use ve_core::{
     time::Now,
 };
 use ve_documents::keys::VerifyingKey;
-use ve_wire::proto::{self, client_message::Kind};
+use ve_wire::proto::{self, Signed, client_message::Kind};
 
-use crate::config::{Config, HostIdentity, Program, Server};
+use crate::{
+    config::{Config, HostIdentity, Program, Server},
+    grants::Grants,
+};
 
 /// A question to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +26,20 @@ pub(crate) enum Question {
 }
 
 impl Question {
-    /// The question as `asker` sends it to `server`.
+    /// The question as `asker` sends it to `server`; a login shows earlier grants.
     pub(crate) fn message(
         self,
         request_id: u64,
         nonce: Nonce,
         asker: &Asker,
         server: &Server,
+        witnesses: Vec<Signed>,
     ) -> Kind {
         let nonce = nonce.0.to_vec();
         match self {
             Self::Login(session) => {
                 let login = login_message(asker, server, session);
-                Kind::Login(proto::Login { request_id, nonce, ..login })
+                Kind::Login(proto::Login { request_id, nonce, witnesses, ..login })
             }
             Self::Probe => {
                 let login = login_message(asker, server, None);
@@ -58,6 +62,7 @@ pub(crate) struct Asker {
     pub(crate) host: HostIdentity,
     pub(crate) vendor_keys: Vec<VerifyingKey>,
     pub(crate) run: RunId,
+    pub(crate) grants: Grants,
     /// Reads the boot and the wall clock.
     pub(crate) clock: fn() -> Now,
 }
@@ -69,6 +74,7 @@ impl Asker {
             host: config.host.clone(),
             vendor_keys: config.vendor_keys.clone(),
             run: config.run,
+            grants: Grants::new(config.grants.clone(), config.host.key),
             clock,
         }
     }

@@ -2,10 +2,12 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use rustix::net::sockopt;
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
 };
+use ve_wire::limits::HEARTBEAT_TIMEOUT_MS;
 
 use crate::config::Server;
 
@@ -16,11 +18,31 @@ const ADDRESS_PATIENCE: Duration = Duration::from_secs(1);
 /// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 8;
 
-/// Connects to the first address of the server that answers.
+/// After how long without a word, and how often then, the kernel asks whether the other host lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Connects to the first address of the server that answers. Looking the name up may take as long as
+/// the system's resolver likes: the caller gives up when it takes too long.
 pub(crate) async fn reach(server: &Server) -> io::Result<TcpStream> {
+    let stream = reach_any(&addresses(server).await?).await?;
+    prepare(&stream)?;
+    Ok(stream)
+}
+
+/// The addresses that the server's name stands for, as far as they are tried.
+pub(crate) async fn addresses(server: &Server) -> io::Result<Vec<SocketAddr>> {
     let addresses = lookup_host((server.host.as_str(), server.port)).await?;
-    let addresses: Vec<SocketAddr> = addresses.take(MAX_ADDRESSES).collect();
-    reach_any(&addresses).await
+    Ok(addresses.take(MAX_ADDRESSES).collect())
+}
+
+/// Small messages leave at once, and the kernel notices a dead host or a cut cable by itself.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE)?;
+    sockopt::set_tcp_user_timeout(stream, HEARTBEAT_TIMEOUT_MS)?;
+    Ok(())
 }
 
 /// The last address may take all the time that there is.
@@ -62,6 +84,10 @@ mod tests {
         let open_address = open.local_addr().expect("bound");
         let stream = reach_any(&[silent_address, refusing, open_address]).await.expect("the third");
         assert_eq!(stream.peer_addr().expect("connected"), open_address);
+        prepare(&stream).expect("a TCP connection");
+        assert!(stream.nodelay().expect("an option"));
+        assert!(sockopt::socket_keepalive(&stream).expect("an option"));
+        assert_eq!(sockopt::tcp_user_timeout(&stream), Ok(HEARTBEAT_TIMEOUT_MS));
         assert!(reach_any(&[refusing]).await.is_err());
         assert!(reach_any(&[]).await.is_err());
     }

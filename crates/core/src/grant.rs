@@ -43,6 +43,18 @@ pub struct Grant {
     pub marks: Marks,
 }
 
+/// A grant that a server signed earlier for this very host, shown to it again: proof of how far it
+/// had come then. A server whose ledger is behind that was restored from an old backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// The session that held the seat; zeros in a probe's grant.
+    pub session: SessionId,
+    /// The license that the seat was from.
+    pub license_id: LicenseId,
+    /// What the server had reached.
+    pub marks: Marks,
+}
+
 /// How far a server has come: none of these ever goes back, so a client that has seen higher ones
 /// knows that the server was restored from an old backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -135,6 +135,11 @@ hex_bytes! {
     SessionId, 16
 }
 hex_bytes! {
+    /// One boot of a machine: 128 bits that its kernel makes anew each time. [`crate::time::Elapsed`]
+    /// times compare only within one boot.
+    BootId, 16
+}
+hex_bytes! {
     /// One run of a client program: 128 random bits that it makes at its start.
     RunId, 16
 }
@@ -149,7 +154,7 @@ macro_rules! debug_as_hex {
         }
     )*};
 }
-debug_as_hex!(Digest ServerKey HostKey Nonce RunId);
+debug_as_hex!(Digest ServerKey HostKey Nonce RunId BootId);
 
 impl fmt::Debug for SessionId {
     /// A secret: whatever is printed for a developer's eye does not show it.

@@ -53,6 +53,15 @@ impl TimeMark {
         self.mark(now).max(now.wall)
     }
 
+    /// Raises the mark to what it was already, as somebody proves; whether that is higher.
+    pub fn raise(&mut self, now: Now, to: Utc) -> bool {
+        let is_higher = to > self.mark(now);
+        if is_higher {
+            *self = Self { mark: to, at: now.elapsed, ahead: None };
+        }
+        is_higher
+    }
+
     /// Compares the wall clock with the mark.
     pub fn state(&self, now: Now) -> ClockState {
         let mark = self.mark(now);
@@ -140,6 +149,14 @@ mod tests {
         mark.advance(at(0, 1_000 + 2 * DAY_SECONDS));
         mark.advance(at(DAY_MS, 1_000 + 4_000 * DAY_SECONDS));
         assert_eq!(mark.mark(at(DAY_MS, 0)), Utc(1_000 + DAY_SECONDS));
+    }
+
+    #[test]
+    fn what_is_proven_raises_the_mark_and_never_lowers_it() {
+        let mut mark = TimeMark::resume(Some(Utc(1_000)), at(0, 1_000));
+        assert!(mark.raise(at(5_000, 0), Utc(2_000)));
+        assert!(!mark.raise(at(6_000, 0), Utc(2_001)));
+        assert_eq!(mark.mark(at(7_000, 0)), Utc(2_002));
     }
 
     #[test]

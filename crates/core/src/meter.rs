@@ -3,10 +3,21 @@
 //! It runs while at least one session of the license is live, whatever their number, and charges up
 //! to the last proof of life of the last one. A session that comes back within its lease is charged
 //! for the gap: it ran on meanwhile.
+//!
+//! A gap may reach back before this process: the server was down. Then it begins where the ledger
+//! says that the meter was charged last. While the machine ran on, its boot clock knows how long
+//! that is; after a boot only the wall clock does, so such a gap is never longer than a client can
+//! run without a server. It is charged once, to whoever comes back first, and if no one comes back
+//! to no one. A newcomer's start is written down, so that a later restart does not charge the time
+//! before it; what the sessions that are still away then might have to be charged for is forgotten
+//! with that restart, which errs on the customer's side and by no more than their leases.
 
 use alloc::vec::Vec;
 
-use crate::time::Elapsed;
+use crate::{
+    node::event::Metered,
+    time::{Elapsed, Moment, SECOND_MS, Utc},
+};
 
 /// How often the used time is written to the ledger while it runs, in milliseconds: a crash loses
 /// no more than this.
@@ -27,20 +38,57 @@ pub struct Meter {
     /// The stretches that were not charged because a new session started after them. A session that
     /// left before one and returns later ran through it.
     idle: Vec<(Elapsed, Elapsed)>,
+    /// Between the ledger's last charge and this process, as long as no one was charged for it.
+    down: Option<Downtime>,
+}
+
+/// Time in which no server looked.
+#[derive(Debug, Clone, Copy)]
+struct Downtime {
+    /// Where it begins.
+    from: Moment,
+    /// How long it is, in milliseconds.
+    length_ms: u64,
+    /// When this process began.
+    until: Elapsed,
+    /// Whether the machine booted meanwhile, so that its length is only what the wall clock says.
+    booted: bool,
+}
+
+/// From what a session comes back.
+#[derive(Debug, Clone, Copy)]
+pub struct Absence {
+    /// When it was last heard of, or when this process began.
+    pub left_at: Elapsed,
+    /// For a session that is older than this process: how long a client can run without a server,
+    /// in milliseconds.
+    pub longest_ms: Option<u64>,
 }
 
 impl Meter {
-    /// A meter that has `used_ms` on it, as the ledger says, and counts from `now` on.
-    pub fn resume(used_ms: u64, now: Elapsed) -> Self {
-        Self { used_ms, persisted_ms: used_ms, live: 0, charged_to: now, idle: Vec::new() }
+    /// A meter that was never charged and counts from `now` on.
+    pub fn new(now: Elapsed) -> Self {
+        Self { used_ms: 0, persisted_ms: 0, live: 0, charged_to: now, idle: Vec::new(), down: None }
     }
 
-    /// A session starts at `now`; `left_at` when it only comes back from a gap that began then.
-    pub fn start(&mut self, now: Elapsed, left_at: Option<Elapsed>) {
-        if let Some(left_at) = left_at {
-            self.charge_idle_after(left_at);
-        }
-        if self.live > 0 || left_at.is_some() {
+    /// A meter as the ledger remembers it. `now` is the start of this process, with the wall time
+    /// that the server judges by.
+    pub fn resume(Metered { used_ms, charged_to }: Metered, now: Moment) -> Self {
+        let down = charged_to.map(|from| {
+            let booted = from.boot != now.boot;
+            let length_ms = if booted {
+                wall_ms(from.wall, now.wall)
+            } else {
+                now.elapsed.since_ms(from.elapsed)
+            };
+            Downtime { from, length_ms, until: now.elapsed, booted }
+        });
+        Self { used_ms, persisted_ms: used_ms, down, ..Self::new(now.elapsed) }
+    }
+
+    /// A session starts at `now`.
+    pub fn start(&mut self, now: Elapsed) {
+        if self.live > 0 {
             self.charge(now);
         } else {
             self.skip_to(now);
@@ -59,6 +107,27 @@ impl Meter {
         self.charged_to = now;
     }
 
+    /// A session comes back at `now`, and is charged for the time in which it was away: up to
+    /// `licensed_ms` in all, for there is no more to use.
+    pub fn come_back(&mut self, now: Elapsed, absence: Absence, licensed_ms: Option<u64>) {
+        let before_ms = self.used_ms;
+        if let Some(longest_ms) = absence.longest_ms {
+            self.charge_downtime(now, longest_ms);
+        }
+        self.charge_idle_after(absence.left_at);
+        self.charge(now);
+        if let Some(licensed_ms) = licensed_ms {
+            self.used_ms = self.used_ms.min(licensed_ms.max(before_ms));
+        }
+    }
+
+    fn charge_downtime(&mut self, now: Elapsed, longest_ms: u64) {
+        let Some(Downtime { length_ms, until, booted, .. }) = self.down.take() else { return };
+        let possible_ms =
+            if booted { longest_ms.saturating_sub(now.since_ms(until)) } else { u64::MAX };
+        self.used_ms = self.used_ms.saturating_add(length_ms.min(possible_ms));
+    }
+
     fn charge_idle_after(&mut self, left_at: Elapsed) {
         for (from, to) in &mut self.idle {
             let charged_from = left_at.max(*from).min(*to);
@@ -66,6 +135,23 @@ impl Meter {
             *to = charged_from;
         }
         self.idle.retain(|(from, to)| from < to);
+    }
+
+    /// Someone proves that `used_ms` were used, `age_ms` before this process began. What that
+    /// covers is no gap any more.
+    pub fn raise(&mut self, used_ms: u64, age_ms: u64) {
+        let more_ms = used_ms.saturating_sub(self.used_ms);
+        if more_ms == 0 {
+            return;
+        }
+        self.used_ms = used_ms;
+        if let Some(down) = &mut self.down {
+            let rest_ms = down.length_ms.saturating_sub(more_ms).min(age_ms);
+            let covered_ms = down.length_ms - rest_ms;
+            down.length_ms = rest_ms;
+            down.from.elapsed = down.from.elapsed.plus_ms(covered_ms);
+            down.from.wall = down.from.wall.plus_seconds(seconds(covered_ms));
+        }
     }
 
     /// A session is no longer live; its last proof of life was at `last_heard`.
@@ -102,15 +188,33 @@ impl Meter {
         self.used_ms
     }
 
+    /// Up to when it was charged: a session that comes back after a restart is charged from there.
+    pub fn charged_to(&self, now: Moment) -> Moment {
+        match self.down {
+            // Nothing was charged in this process yet, so the gap still begins before it.
+            Some(Downtime { from, until, .. }) if self.charged_to <= until => from,
+            _ => {
+                let ago_ms = now.elapsed.since_ms(self.charged_to);
+                let wall = now.wall.plus_seconds(-seconds(ago_ms));
+                Moment { boot: now.boot, elapsed: self.charged_to, wall }
+            }
+        }
+    }
+
     /// The time used up to `now`, in milliseconds, if the live sessions turn out to have run until
     /// then: one that has been silent is not charged for its silence.
     pub fn used_ms(&self, now: Elapsed) -> u64 {
         if self.runs() { self.used_ms + now.since_ms(self.charged_to) } else { self.used_ms }
     }
 
-    /// The charged time that the ledger does not know of yet.
+    /// The time that was charged in all, if the ledger does not know of all of it yet.
     pub fn unpersisted(&self) -> Option<u64> {
-        (self.used_ms > self.persisted_ms).then_some(self.used_ms)
+        (self.unpersisted_ms() > 0).then_some(self.used_ms)
+    }
+
+    /// How much charged time the ledger does not know of, in milliseconds.
+    pub fn unpersisted_ms(&self) -> u64 {
+        self.used_ms.saturating_sub(self.persisted_ms)
     }
 
     /// The ledger knows of `used_ms` now.
@@ -119,53 +223,14 @@ impl Meter {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_sessions_cost_as_much_as_one() {
-        let mut meter = Meter::resume(0, Elapsed(0));
-        meter.start(Elapsed(100), None);
-        meter.start(Elapsed(200), None);
-        meter.stop(Elapsed(300), Elapsed(290));
-        meter.stop(Elapsed(500), Elapsed(450));
-        assert_eq!(meter.used_ms(Elapsed(9_999)), 350);
-    }
-
-    #[test]
-    fn a_gap_is_charged_to_who_comes_back_and_to_no_one_else() {
-        let mut meter = Meter::resume(0, Elapsed(0));
-        meter.start(Elapsed(0), None);
-        meter.stop(Elapsed(110), Elapsed(100));
-        meter.start(Elapsed(160), Some(Elapsed(100)));
-        assert_eq!(meter.used_ms(Elapsed(160)), 160);
-        meter.stop(Elapsed(160), Elapsed(160));
-        meter.start(Elapsed(900), None);
-        assert_eq!(meter.used_ms(Elapsed(900)), 160);
-    }
-
-    #[test]
-    fn a_gap_is_charged_once_whoever_starts_in_it() {
-        let mut meter = Meter::resume(0, Elapsed(0));
-        meter.start(Elapsed(0), None);
-        meter.start(Elapsed(0), None);
-        meter.stop(Elapsed(50), Elapsed(50));
-        meter.stop(Elapsed(100), Elapsed(100));
-        // A newcomer starts in the gap of both, so the time before it is not charged yet ...
-        meter.start(Elapsed(130), None);
-        assert_eq!(meter.used_ms(Elapsed(150)), 120);
-        // ... until they come back and turn out to have run.
-        meter.start(Elapsed(160), Some(Elapsed(100)));
-        assert_eq!(meter.used_ms(Elapsed(160)), 160);
-        meter.start(Elapsed(170), Some(Elapsed(50)));
-        assert_eq!(meter.used_ms(Elapsed(170)), 170);
-    }
-
-    #[test]
-    fn a_meter_that_never_ran_does_not_charge_what_was_before_it() {
-        let mut meter = Meter::resume(0, Elapsed(5_000));
-        meter.start(Elapsed(5_010), Some(Elapsed(4_000)));
-        assert_eq!(meter.used_ms(Elapsed(5_010)), 10);
-    }
+/// Milliseconds from one wall time to another; 0 when the clock was set back.
+fn wall_ms(from: Utc, to: Utc) -> u64 {
+    u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0).saturating_mul(SECOND_MS)
 }
+
+fn seconds(duration_ms: u64) -> i64 {
+    (duration_ms / SECOND_MS).cast_signed()
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use crate::{
     license::{KeyType, License, ProductSection, ProductVersion},
     reason::{ReasonCode, Refusal},
     text::{Name, Passphrase},
-    time::Utc,
+    time::{MINUTE_MS, Utc, spoken_duration},
 };
 
 /// What a client wants a seat for.
@@ -36,6 +36,9 @@ pub struct Candidate<'a> {
     pub hours_left: bool,
     /// Seats that no session holds.
     pub free_seats: u32,
+    /// For how long none of them can be given away, in milliseconds, because they may have holders
+    /// that the ledger does not know; `None`: they can.
+    pub holders_unknown_ms: Option<u64>,
 }
 
 impl<'a> Candidate<'a> {
@@ -239,7 +242,22 @@ pub(crate) fn hours_exhausted(license: &License) -> String {
 fn seat_rule(candidate: &Candidate<'_>, _: &Wanted, _: Utc) -> Result<(), Refusal> {
     refuse_unless(candidate.free_seats > 0, ReasonCode::InstanceLimit, || {
         instances_in_use(candidate.section())
+    })?;
+    let unknown_ms = candidate.holders_unknown_ms;
+    refuse_unless(unknown_ms.is_none(), ReasonCode::InstanceLimit, || {
+        holders_unknown(candidate.section(), unknown_ms.unwrap_or(0))
     })
+}
+
+/// The sentence for a section whose holders the server may have forgotten.
+fn holders_unknown(section: &ProductSection, for_ms: u64) -> String {
+    let minutes = for_ms.div_ceil(MINUTE_MS);
+    format!(
+        "the server's ledger was lost or restored, so emulators that it does not know may still \
+         use {}; free instances are given out again in {}.",
+        section.code,
+        spoken_duration(minutes * MINUTE_MS)
+    )
 }
 
 /// The sentence for a section without a free seat.

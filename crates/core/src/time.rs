@@ -13,6 +13,8 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::id::BootId;
+
 /// Milliseconds of one second, minute, hour and day.
 pub const SECOND_MS: u64 = 1_000;
 /// See [`SECOND_MS`].
@@ -26,7 +28,10 @@ pub const DAY_MS: u64 = 24 * HOUR_MS;
 pub const MAX_DURATION_MS: u64 = 3_650 * DAY_MS;
 
 /// Milliseconds since the machine booted, suspend included; it never steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Elapsed(pub u64);
 
 impl Elapsed {
@@ -56,6 +61,25 @@ pub struct Now {
     pub elapsed: Elapsed,
     /// What the machine's wall clock says.
     pub wall: Utc,
+}
+
+/// A moment that can be found again: to the millisecond while the machine runs, and by the wall
+/// clock after it booted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The boot that `elapsed` counts from.
+    pub boot: BootId,
+    /// The boot clock.
+    pub elapsed: Elapsed,
+    /// The wall clock.
+    pub wall: Utc,
+}
+
+impl Moment {
+    /// What the clocks of the machine that was booted as `boot` say.
+    pub const fn of(boot: BootId, now: Now) -> Self {
+        Self { boot, elapsed: now.elapsed, wall: now.wall }
+    }
 }
 
 /// The text is no date and time of the form `2026-12-31 15:55:00`.

@@ -1,8 +1,11 @@
 //! `ve-emulator check`: would it run? Asks every configured server, takes no seat.
 
-use std::{io::Write, path::Path};
+use std::{io::Write, net::SocketAddr, path::Path};
 
-use ve_client::probe::{ProbeError, probe};
+use ve_client::{
+    config::Server,
+    probe::{ProbeError, addresses, probe},
+};
 use ve_core::{client::io::ConnectError, grant::Grant, text::Name, time::spoken_hours};
 
 use crate::{
@@ -22,7 +25,7 @@ pub(crate) async fn check(
     let vm = VmFile::read(vm_file)?;
     engine::check(&vm)?;
     let state = StateFolder::open(state_dir)?;
-    let config = config(&vm, state.path())?;
+    let config = config(&vm, &state)?;
     let mut status = ExitStatus::NO_SERVER;
     let mut customers: Vec<Name> = Vec::new();
     for server in &config.servers {
@@ -40,23 +43,39 @@ pub(crate) async fn check(
     if let [primary, backup] = customers.as_slice()
         && primary != backup
     {
-        print(
+        warn(
             out,
             &format!(
-                "warning: the servers belong to different customers ({primary}, {backup}); one will not stand in for the other"
+                "the servers belong to different customers ({primary}, {backup}); one will not stand in for the other"
+            ),
+        );
+    }
+    if let Some(address) = common_address(&config.servers).await {
+        warn(
+            out,
+            &format!(
+                "primary and backup are one server ({address}); when it is gone, nothing stands in for it"
             ),
         );
     }
     if !engine::shutdown_is_heard(&vm) {
         let architecture = vm.architecture.as_str();
-        print(
+        warn(
             out,
             &format!(
-                "warning: guests of {architecture} machines see no power button; without `shutdown = [\"command\", …]` in [engine] this guest can't be shut down cleanly when the license ends"
+                "guests of {architecture} machines see no power button; without `shutdown = [\"command\", …]` in [engine] this guest can't be shut down cleanly when the license ends"
             ),
         );
     }
     Ok(status)
+}
+
+/// An address that both servers' names stand for.
+async fn common_address(servers: &[Server]) -> Option<SocketAddr> {
+    let [primary, backup] = servers else { return None };
+    // What a server's name can't be found for is said where the server is asked.
+    let (primary, backup) = (addresses(primary).await.ok()?, addresses(backup).await.ok()?);
+    primary.into_iter().find(|address| backup.contains(address))
 }
 
 fn granted(grant: &Grant) -> String {
@@ -89,6 +108,10 @@ fn status_of(error: &ProbeError) -> ExitStatus {
         )
         | ProbeError::Lost(_) => ExitStatus::NO_SERVER,
     }
+}
+
+fn warn(out: &mut dyn Write, what: &str) {
+    print(out, &format!("warning: {what}"));
 }
 
 fn print(out: &mut dyn Write, line: &str) {

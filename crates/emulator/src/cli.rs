@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -73,6 +74,9 @@ impl From<Style> for LogStyle {
     }
 }
 
+/// How long the last grant may still be written, or a name be looked up, when everything has ended.
+const LAST_WORK_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The program, from its arguments to its exit code.
 pub fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
@@ -90,7 +94,12 @@ pub fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(carry_out(arguments.command)),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(carry_out(arguments.command));
+            // A resolver or a disk that hangs must not keep the program from its end.
+            runtime.shutdown_timeout(LAST_WORK_PATIENCE);
+            outcome
+        }
         Err(error) => Err(RunError::Signals(error)),
     };
     match outcome {

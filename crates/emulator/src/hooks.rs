@@ -1,6 +1,6 @@
 //! The operator's commands for the moments of a license's life.
 
-use std::{collections::HashMap, future::pending, io, process::Stdio, time::Duration};
+use std::{collections::HashMap, future::pending, io, mem, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
@@ -10,7 +10,10 @@ use tokio::{
 };
 use ve_client::Hook;
 
-use crate::vm_file::{Hooks as Commands, VmFile};
+use crate::{
+    log::ServerRole,
+    vm_file::{Hooks as Commands, VmFile},
+};
 
 /// How long a hook may run before it is ended.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -30,8 +33,12 @@ pub(crate) struct HookFailure {
 /// Facts that a hook gets as `VE_*` variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// The server that was involved last.
+    /// The server that licensed last.
     pub(crate) server: String,
+    /// Which of the two that is; `None` before the first license.
+    pub(crate) role: Option<ServerRole>,
+    /// The server that licensed before it, when that was another one.
+    pub(crate) previous_server: Option<String>,
     /// Why the license was lost, in words.
     pub(crate) reason: String,
     /// Milliseconds to the end of the grace period.
@@ -43,6 +50,18 @@ pub(crate) struct Facts {
 pub(crate) struct Hooks {
     running: JoinSet<Result<(), String>>,
     names: HashMap<task::Id, &'static str>,
+}
+
+impl Facts {
+    /// A server has granted a license.
+    pub(crate) fn licensed_by(&mut self, server: String, role: ServerRole) {
+        if !self.server.is_empty() && self.role != Some(role) {
+            self.previous_server = Some(mem::replace(&mut self.server, server));
+        } else {
+            self.server = server;
+        }
+        self.role = Some(role);
+    }
 }
 
 impl Hooks {
@@ -94,6 +113,8 @@ fn command_of(hooks: &Commands, hook: Hook) -> Option<&str> {
     match hook {
         Hook::Lost => hooks.lost.as_deref(),
         Hook::Restored => hooks.restored.as_deref(),
+        Hook::Failover => hooks.failover.as_deref(),
+        Hook::Failback => hooks.failback.as_deref(),
         Hook::Expiring => hooks.expiring.as_deref(),
         Hook::Ending => hooks.ending.as_deref(),
     }
@@ -114,6 +135,12 @@ fn command(vm: &VmFile, line: &str, hook: Hook, facts: &Facts) -> Command {
         .process_group(0);
     if let Some(left_ms) = facts.left_ms {
         command.env("VE_SECONDS_LEFT", left_ms.div_ceil(1_000).to_string());
+    }
+    if let Some(role) = facts.role {
+        command.env("VE_ROLE", role.as_str());
+    }
+    if let (Hook::Failover | Hook::Failback, Some(previous)) = (hook, &facts.previous_server) {
+        command.env("VE_PREVIOUS_SERVER", previous);
     }
     for variable in &vm.secret_variables {
         command.env_remove(variable);

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use crate::{
     engine::{self, Console, Guest, GuestExit, ShutDownError},
     exit::ExitStatus,
     hooks::{Facts, HookFailure, Hooks},
-    log::{LogEvent, LogPlace, LogWriter, OpenError},
+    log::{LogEvent, LogPlace, LogWriter, OpenError, ServerRole},
     signals::StopSignals,
     state::{NameLock, StateError, StateFolder},
     told::Servers,
@@ -97,7 +97,7 @@ pub async fn run(options: &Options) -> Result<ExitStatus, RunError> {
     engine::check(&vm)?;
     let state = StateFolder::open(options.state_dir.as_deref())?;
     let name_lock = state.lock_name(&vm.name)?;
-    let config = config(&vm, state.path())?;
+    let config = config(&vm, &state)?;
     let style = options.log_style.unwrap_or(vm.log.style);
     let log = LogWriter::open(&vm, style, &LogPlace::choose(&vm, style, options.log.as_deref()))?;
     let licensing = Licensing::new(config, ve_host::clock::now);
@@ -117,7 +117,7 @@ pub async fn run(options: &Options) -> Result<ExitStatus, RunError> {
 }
 
 /// What the license client needs to know, from the VM's file and the state folder.
-pub fn config(vm: &VmFile, state: &Path) -> Result<Config, RunError> {
+pub(crate) fn config(vm: &VmFile, state: &StateFolder) -> Result<Config, RunError> {
     let server = |server: &crate::vm_file::Server| Server {
         host: server.address.host().to_owned(),
         port: server.address.port(),
@@ -128,6 +128,7 @@ pub fn config(vm: &VmFile, state: &Path) -> Result<Config, RunError> {
         start_wait_ms: vm.license.start_wait_ms,
         shutdown_lead_ms: vm.license.shutdown_lead_ms,
         shutdown_timeout_ms: vm.engine.shutdown_timeout_ms,
+        primary_probe_ms: vm.license.primary_probe_ms,
         seed: Config::fresh_seed(),
     };
     Ok(Config {
@@ -144,8 +145,9 @@ pub fn config(vm: &VmFile, state: &Path) -> Result<Config, RunError> {
             emulator: vm.name.as_name().clone(),
         },
         vendor_keys: key_files::load_public(&vm.license.vendor_key)?,
-        host: HostIdentity::load_or_create(state)?,
+        host: HostIdentity::load_or_create(state.path())?,
         run: Config::fresh_run(),
+        grants: Some(state.grants()),
         settings,
     })
 }
@@ -255,7 +257,7 @@ impl Runner {
                 (self.facts.left_ms, self.facts.reason) = (None, String::new());
             }
             Told::Licensed(server, grant) => {
-                self.facts.server = self.servers.name(*server);
+                self.facts.licensed_by(self.servers.name(*server), ServerRole::of(*server));
                 let Hardware { cpus, memory_mb } = self.vm.hardware;
                 self.licensed = Hardware {
                     cpus: cpus.min(grant.max_cpu),

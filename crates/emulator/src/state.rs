@@ -1,5 +1,5 @@
-//! The state folder that all emulators of a host share: the host's key, and a lock for each emulator
-//! name that runs.
+//! The state folder that all emulators of a host share: the host's key, the last grants of its license
+//! servers, and a lock for each emulator name that runs.
 
 use std::{
     env,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use rustix::fs::{FlockOperation, flock};
+use ve_client::GrantFolder;
 
 use crate::vm_file::VmName;
 
@@ -72,6 +73,11 @@ impl StateFolder {
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The folder with the last grants of the license servers, made when it is first needed.
+    pub(crate) fn grants(&self) -> GrantFolder {
+        GrantFolder::new(self.0.join("grants"))
     }
 
     /// Takes an emulator's name for as long as the lock lives. The kernel gives it back with the

@@ -4,7 +4,7 @@ use ve_client::Told;
 use ve_core::grant::Grant;
 
 use crate::{
-    log::{LicenseFacts, LogEvent, LossReason, ShutdownReason},
+    log::{LicenseFacts, LogEvent, LossReason, ServerRole, ShutdownReason},
     vm_file::{LicenseSettings, ServerAddress},
 };
 
@@ -54,11 +54,16 @@ impl Servers {
             Told::ProtocolVersionInvalid { server, .. } => {
                 LogEvent::ProtocolVersionInvalid { server: self.at(server) }
             }
-            Told::Lost { why, .. } => LogEvent::Lost { reason: LossReason::Unreachable(why) },
-            Told::Revoked { refusal, .. } => {
-                LogEvent::Lost { reason: LossReason::Revoked(refusal) }
+            Told::Lost { server, why } => {
+                LogEvent::Lost { server: self.at(server), reason: LossReason::Unreachable(why) }
+            }
+            Told::Revoked { server, refusal } => {
+                LogEvent::Lost { server: self.at(server), reason: LossReason::Revoked(refusal) }
             }
             Told::EndsWithin(within_ms) => LogEvent::TerminationWarning { within_ms },
+            Told::Switched(server) => {
+                LogEvent::Switched { server: self.at(server), role: ServerRole::of(server) }
+            }
             Told::Restored { wall } => LogEvent::BackToNormal { now: wall },
             Told::ShutdownForLicense(within_ms) => {
                 LogEvent::ShutdownRequested { reason: ShutdownReason::License { within_ms } }

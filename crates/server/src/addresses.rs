@@ -14,6 +14,9 @@ const RETURN_TIME: Duration = Duration::from_hours(1);
 /// How many such addresses are remembered at most.
 const MAX_REMEMBERED: usize = 20_000;
 
+/// How often a full memory is looked through, which takes a while.
+const TIDY_INTERVAL: Duration = Duration::from_mins(1);
+
 /// How many links there may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -36,6 +39,8 @@ struct Counts {
     by_address: HashMap<IpAddr, Count>,
     /// When an address last lost a licensed link.
     lost: HashMap<IpAddr, Instant>,
+    /// When those whose time is over were last taken out of it.
+    tidied: Option<Instant>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -78,6 +83,15 @@ impl Addresses {
         self.enter_at(address, Instant::now())
     }
 
+    /// Lets these addresses in as if they had just lost their licensed links: a restart has cut them
+    /// off, and everyone there comes back at once.
+    pub fn expect_back(&self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let (mut counts, now) = (self.counts(), Instant::now());
+        for address in addresses {
+            counts.remember_lost(network_of(address), now);
+        }
+    }
+
     fn enter_at(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Place, TooMany> {
         let address = network_of(address);
         let mut counts = self.counts();
@@ -108,10 +122,12 @@ impl Counts {
     }
 
     fn remember_lost(&mut self, address: IpAddr, now: Instant) {
-        if self.lost.len() >= MAX_REMEMBERED {
+        let tidied = self.tidied.is_some_and(|at| now.duration_since(at) < TIDY_INTERVAL);
+        if self.lost.len() >= MAX_REMEMBERED && !tidied {
+            self.tidied = Some(now);
             self.lost.retain(|_, at| now.duration_since(*at) < RETURN_TIME);
         }
-        if self.lost.len() < MAX_REMEMBERED {
+        if self.lost.len() < MAX_REMEMBERED || self.lost.contains_key(&address) {
             self.lost.insert(address, now);
         }
     }
@@ -196,6 +212,19 @@ mod tests {
         let late = Instant::now() + RETURN_TIME;
         assert_eq!(addresses.enter_at(ours, late).err(), Some(TooMany::FromAddress(1)));
         drop(back);
+    }
+
+    #[test]
+    fn an_address_with_seats_may_come_back_after_a_restart() {
+        let addresses = Addresses::new(Limits { links: 9, links_per_address: 1 });
+        let (ours, other) = (address("2001:db8::1"), address("192.0.2.2"));
+        addresses.expect_back([ours, ours]);
+        let back: Vec<_> = (0..3).map(|_| addresses.enter(ours).expect("it comes back")).collect();
+        let _first = addresses.enter(other).expect("room");
+        assert_eq!(addresses.enter(other).err(), Some(TooMany::FromAddress(1)));
+        drop(back);
+        addresses.expect_back((0..u128::from(u16::MAX)).map(|n| IpAddr::V6((n << 64).into())));
+        assert_eq!(addresses.counts().lost.len(), MAX_REMEMBERED);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ve_core::{
     node::{
         Node,
         event::{AppendError, Record},
-        io::{Answer, AppendId, Effect, Input, RequestId, Ticket},
+        io::{Answer, AppendId, Durable, Effect, Input, RequestId, Ticket},
     },
     reason::Refusal,
     text::Name,
@@ -24,7 +24,10 @@ use ve_core::{
 use ve_host::clock;
 use ve_store::Writer;
 
-use crate::log::{Log, Module};
+use crate::{
+    health::Health,
+    log::{Log, Module},
+};
 
 /// How many inputs may wait for the node. A link that finds no room waits, and so does its client.
 const INBOX: usize = 4_096;
@@ -38,7 +41,7 @@ const BATCH: usize = 256;
 
 /// How long the ledger may take for what is decided, once the server is to end. With the links' and
 /// the log's last moments that stays below the five seconds that an end may take.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_millis(1_200);
 
 /// How long the node is left alone at most: timers stand still while the machine sleeps, the
 /// node's clock does not.
@@ -57,14 +60,17 @@ pub enum ToLink {
     Closing,
 }
 
-type Look = Box<dyn FnOnce(&Node, Now) + Send>;
-type ReleaseOutcome = Result<String, Refusal>;
+type Look = Box<dyn FnOnce(&Node, &Health, Now) + Send>;
+
+/// What the node replies to the administrator.
+type Reply = Result<String, Refusal>;
 
 /// What comes into the driver's inbox.
 enum Message {
     Input(Input),
     Open { link: LinkId, host: HostKey, address: Name, queue: mpsc::Sender<ToLink> },
-    Release { number: SessionNumber, reply: oneshot::Sender<ReleaseOutcome> },
+    Release { number: SessionNumber, reply: oneshot::Sender<Reply> },
+    Settle { reply: oneshot::Sender<Reply> },
     Look(Look),
     Stop,
 }
@@ -104,10 +110,18 @@ impl NodeHandle {
     }
 
     /// Takes a session's seat back, and says what became of it.
-    pub async fn release(&self, number: SessionNumber) -> Result<ReleaseOutcome, Stopped> {
+    pub async fn release(&self, number: SessionNumber) -> Result<Reply, Stopped> {
         let (reply, outcome) = oneshot::channel();
         self.inbox.send(Message::Release { number, reply }).await.map_err(|_| Stopped)?;
         outcome.await.map_err(|_| Stopped)
+    }
+
+    /// Waits until everything that was handed in before is durable; a refusal says why some of it
+    /// is not. On a disk that hangs that takes as long as the disk.
+    pub async fn settle(&self) -> Result<Result<(), Refusal>, Stopped> {
+        let (reply, outcome) = oneshot::channel();
+        self.inbox.send(Message::Settle { reply }).await.map_err(|_| Stopped)?;
+        outcome.await.map(|settled| settled.map(drop)).map_err(|_| Stopped)
     }
 
     /// Looks at the node.
@@ -115,10 +129,18 @@ impl NodeHandle {
         &self,
         look: impl FnOnce(&Node, Now) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
+        self.look_at_all(|node, _, now| look(node, now)).await
+    }
+
+    /// Looks at the node, and at what it has told of the service's health.
+    pub async fn look_at_all<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Node, &Health, Now) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
         let (sender, seen) = oneshot::channel();
-        let look: Look = Box::new(move |node, now| {
+        let look: Look = Box::new(move |node, health, now| {
             // Whoever asked may have gone away.
-            let _ = sender.send(look(node, now));
+            let _ = sender.send(look(node, health, now));
         });
         self.inbox.send(Message::Look(look)).await.map_err(|_| Stopped)?;
         seen.await.map_err(|_| Stopped)
@@ -138,19 +160,20 @@ impl NodeHandle {
 /// The task that owns the node.
 pub struct Driver {
     node: Node,
+    health: Health,
     log: Log,
     writer: Writer,
     inbox: mpsc::Receiver<Message>,
-    outcomes: mpsc::UnboundedReceiver<(AppendId, Result<(), AppendError>)>,
+    outcomes: mpsc::UnboundedReceiver<(AppendId, Result<Durable, AppendError>)>,
     links: HashMap<LinkId, mpsc::Sender<ToLink>>,
-    tickets: HashMap<Ticket, oneshot::Sender<ReleaseOutcome>>,
+    tickets: HashMap<Ticket, oneshot::Sender<Reply>>,
     last_ticket: Ticket,
     /// Appends whose outcome is not known yet.
     under_way: usize,
 }
 
 /// What the writer reports, on its way to the driver.
-pub type Outcomes = mpsc::UnboundedReceiver<(AppendId, Result<(), AppendError>)>;
+pub type Outcomes = mpsc::UnboundedReceiver<(AppendId, Result<Durable, AppendError>)>;
 
 impl Driver {
     /// A driver of `node`; `outcomes` is what `writer` reports.
@@ -158,6 +181,7 @@ impl Driver {
         let (sender, inbox) = mpsc::channel(INBOX);
         let driver = Self {
             node,
+            health: Health::default(),
             log,
             writer,
             inbox,
@@ -204,7 +228,7 @@ impl Driver {
         Ok(())
     }
 
-    fn settle(&mut self, id: AppendId, outcome: Result<(), AppendError>) {
+    fn settle(&mut self, id: AppendId, outcome: Result<Durable, AppendError>) {
         self.under_way -= 1;
         self.handle(Input::Appended { id, outcome });
     }
@@ -222,18 +246,28 @@ impl Driver {
                 self.handle(Input::LinkOpened { link, host, address });
             }
             Message::Release { number, reply } => {
-                self.last_ticket += 1;
-                self.tickets.insert(self.last_ticket, reply);
-                self.handle(Input::Release { ticket: self.last_ticket, number });
+                let ticket = self.ticket(reply);
+                self.handle(Input::Release { ticket, number });
+            }
+            Message::Settle { reply } => {
+                let ticket = self.ticket(reply);
+                self.handle(Input::Settle { ticket });
             }
             Message::Look(look) => {
                 // Who looks has seen done what was handed in before.
                 self.carry_out();
-                look(&self.node, clock::now());
+                look(&self.node, &self.health, clock::now());
             }
             Message::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
+    }
+
+    /// Names a question of the administrator's, to be answered with `reply`.
+    fn ticket(&mut self, reply: oneshot::Sender<Reply>) -> Ticket {
+        self.last_ticket += 1;
+        self.tickets.insert(self.last_ticket, reply);
+        self.last_ticket
     }
 
     fn handle(&mut self, input: Input) {
@@ -259,7 +293,10 @@ impl Driver {
                         let _ = reply.send(outcome);
                     }
                 }
-                Effect::Note(note) => self.log.note(&note),
+                Effect::Note(note) => {
+                    self.health.hear(&note);
+                    self.log.note(&note);
+                }
             }
         }
     }

@@ -122,6 +122,16 @@ impl Home {
         self.folder.join("ledger.db")
     }
 
+    /// `marks.reserve`: the marks once more, and where hours are written when the disk is full.
+    pub fn marks_reserve(&self) -> PathBuf {
+        self.folder.join(ve_store::RESERVE_NAME)
+    }
+
+    /// Where the copy of the ledger is made for a backup that is written elsewhere.
+    pub fn backup_scratch(&self) -> PathBuf {
+        self.folder.join("run").join("backup.ledger")
+    }
+
     /// The folder of the logs.
     pub fn logs(&self) -> PathBuf {
         self.folder.join("log")

@@ -13,6 +13,7 @@ use ve_core::{
     reason::Refusal,
     time::Now,
 };
+use ve_host::clock;
 
 /// No client ever connects to a node that only judges.
 const NO_HEARTBEAT_MS: u64 = 0;
@@ -26,7 +27,8 @@ pub fn node(
     unusable: Vec<UnusableLicense>,
     now: Now,
 ) -> Node {
-    let settings = Settings { server_key, heartbeat_timeout_ms: NO_HEARTBEAT_MS };
+    let settings =
+        Settings { server_key, boot: clock::boot(), heartbeat_timeout_ms: NO_HEARTBEAT_MS };
     let mut node = Node::new(settings, remembered, now);
     node.handle(now, Input::Machine(machine));
     node.handle(now, Input::Licenses { trusted, unusable });

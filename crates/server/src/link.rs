@@ -19,18 +19,22 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use ve_core::{
-    id::{LinkId, Nonce, SessionId},
-    node::io::{Answer, Ask, Input, RequestId},
+    grant::Witness,
+    id::{HostKey, LinkId, Nonce, SessionId},
+    license::Verified,
+    node::io::{Answer, Ask, Input, Login, RequestId},
     text::Name,
     time::Elapsed,
 };
-use ve_documents::keys::SigningKey;
+use ve_documents::keys::{self, SigningKey};
 use ve_host::clock;
 use ve_wire::{
     convert,
     limits::HEARTBEAT_TIMEOUT_MS,
     proto::{self, ClientMessage, client_message, server_message, statement::Content},
-    random_bytes, statement,
+    random_bytes,
+    statement::{self, Bond},
+    witness,
 };
 
 use self::{
@@ -114,6 +118,7 @@ async fn open(shared: &Shared, newcomer: Newcomer) -> Result<Option<Box<OpenLink
         link,
         address,
         reader,
+        host,
         nonce,
         queue,
         asked: HashMap::new(),
@@ -135,6 +140,8 @@ struct OpenLink<'a> {
     link: LinkId,
     address: SocketAddr,
     reader: Reader,
+    /// The client's host.
+    host: HostKey,
     /// The client's hello nonce: binds what is said unasked.
     nonce: Nonce,
     /// What the node wants said.
@@ -233,7 +240,7 @@ impl OpenLink<'_> {
         let request = message.request_id;
         self.ask(request, &message.nonce, None)?;
         let login = match convert::login(message) {
-            Ok(login) => login,
+            Ok(login) => Login { witnesses: self.witnesses(message), ..login },
             Err(refusal) => {
                 self.shared.log.connection_refused(self.address, &refusal);
                 return self.answer(request, Answer::Refused(refusal)).await;
@@ -245,6 +252,14 @@ impl OpenLink<'_> {
             Ask::Login { login, fresh: SessionId(random_bytes()) }
         };
         Ok(self.shared.node.input(Input::Request { link: self.link, request, ask }).await?)
+    }
+
+    /// What this server had granted to this host before; what doesn't prove that is nothing.
+    fn witnesses(&self, message: &proto::Login) -> Vec<Verified<Witness>> {
+        let key = self.shared.key.public();
+        let verify = |bytes: &[u8], signature: &[u8]| keys::verify(&key, bytes, signature).is_ok();
+        let shown = message.witnesses.iter();
+        shown.filter_map(|signed| witness::read(signed, key, self.host, verify)).collect()
     }
 
     async fn hear_about(
@@ -331,6 +346,7 @@ impl OpenLink<'_> {
 
     fn seal(&self, nonce: Nonce, session: Option<SessionId>, content: Content) -> proto::Signed {
         let key = &self.shared.key;
-        statement::seal(nonce, key.public(), session, content, |message| key.sign(message))
+        let bond = Bond { nonce, server_key: key.public(), host: self.host };
+        statement::seal(bond, session, content, |message| key.sign(message))
     }
 }

@@ -25,6 +25,9 @@ use crate::{
 /// How many connections may wait to be taken in.
 const BACKLOG: u32 = 4_096;
 
+/// How long clients that were told of the end may stay: time to log in elsewhere and out here.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
 /// The address can't be served.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot bind to {address}: {source}{}", owner.as_deref().unwrap_or_default())]
@@ -51,7 +54,8 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     })
 }
 
-/// Takes connections in until `stop` says so; then waits a moment for the links to end.
+/// Takes connections in until `stop` says so; then gives the links a moment to end by themselves and
+/// cuts off those that stay.
 ///
 /// A panic in a link is a mistake in the license path: it is returned, and ends the server.
 pub async fn accept(
@@ -84,7 +88,7 @@ pub async fn accept(
         }
         Ok(())
     };
-    timeout(Duration::from_millis(1_500), all_ended).await.unwrap_or(Ok(()))
+    timeout(LAST_MOMENTS, all_ended).await.unwrap_or(Ok(()))
 }
 
 /// Where connections come in.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use ve_host::PlatformError;
+use tokio::task::spawn_blocking;
 
 use crate::{
     config::{Config, ConfigError},
@@ -36,17 +36,20 @@ impl Reload {
     }
 
     /// Takes up the log's file, the machine and the licenses anew. What can't be read or is wrong is
-    /// logged, and stays as it was.
+    /// logged, and stays as it was. Files are read on threads that may wait: whoever no longer wants
+    /// the outcome is free to go.
     pub async fn run(&mut self, service: &Service) -> Result<(), Stopped> {
         service.log.reopen();
-        match load_config(&service.home, self.listen) {
+        let (home, listen) = (service.home.clone(), self.listen);
+        match blocking(move || load_config(&home, listen)).await? {
             Ok(fresh) => self.take_config(service, fresh),
             Err(error) => {
                 let message = format!("The configuration stays as it was: {error}.");
                 service.log.error(Module::Main, message);
             }
         }
-        match self.read_machine() {
+        let platform = self.config.host.platform;
+        match blocking(move || machine::read(platform)).await?.map(|found| found.machine) {
             Ok(machine) => service.take_machine(machine).await?,
             Err(error) => {
                 let message = format!("The machine stays as it was read before: {error}.");
@@ -56,10 +59,6 @@ impl Reload {
         service.load_licenses(false).await?;
         service.log.info(Module::Main, "Configuration and licenses were read again.");
         Ok(())
-    }
-
-    fn read_machine(&self) -> Result<ve_core::fingerprint::Machine, PlatformError> {
-        Ok(machine::read(self.config.host.platform)?.machine)
     }
 
     /// `[host]` counts from now on; of everything else a change is named until the next start.
@@ -73,6 +72,13 @@ impl Reload {
         }
         self.config.host = fresh.host;
     }
+}
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Stopped> {
+    // It fails only when the server ends meanwhile.
+    spawn_blocking(read).await.map_err(|_| Stopped)
 }
 
 /// The keys and sections that differ and are read at the start only.

@@ -24,7 +24,7 @@ use ve_documents::{
     keys::SigningKey,
 };
 use ve_host::{PlatformError, clock};
-use ve_store::{Embedded, LoadError, Store, Writer};
+use ve_store::{LoadError, Store, Writer};
 use ve_wire::{
     limits::HEARTBEAT_TIMEOUT_MS,
     tls::{self, Identity},
@@ -32,11 +32,13 @@ use ve_wire::{
 
 use crate::{
     addresses::{self, Addresses},
+    backup::{self, apply::ApplyError},
     config::{Config, ConfigError},
     control, descriptors,
     driver::{Driver, NodeHandle, Stopped, WriterGone},
     home::{Home, HomeError, HomeLockError, HostLockError, host_lock},
     installed::has_license_files,
+    ledger,
     link::Shared,
     listener::{self, BindError},
     log::{Log, LogSettings, LogZone, Module, OpenError, program},
@@ -90,6 +92,9 @@ pub enum RunError {
     /// The ledger can't be read.
     #[error(transparent)]
     Ledger(#[from] LoadError),
+    /// A restore was cut off and can't be completed.
+    #[error(transparent)]
+    Restore(#[from] ApplyError),
     /// The named platform can't be this one.
     #[error("[host] platform in config.toml: {0}")]
     Platform(#[from] PlatformError),
@@ -115,10 +120,12 @@ impl RunError {
             | Self::Platform(_) => 78,
             Self::Home(_)
             | Self::Log(_)
+            | Self::Restore(ApplyError::Home(_))
+            | Self::Ledger(LoadError::Unreadable { .. })
             | Self::Licenses(_)
             | Self::HomeLock(HomeLockError::Home(_)) => 73,
             Self::HomeLock(_) | Self::HostLock(_) | Self::Bind(_) => 75,
-            Self::Ledger(_) | Self::System(_) | Self::Failed(_) => 70,
+            Self::Ledger(_) | Self::Restore(_) | Self::System(_) | Self::Failed(_) => 70,
         }
     }
 }
@@ -131,7 +138,14 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let config = load_config(&home, listen)?;
     home.create()?;
     let _home_lock = home.lock()?;
+    // Whoever takes the home next goes on with a restore that was cut off, which may bring another
+    // configuration.
+    let restored = backup::apply::finish(&home)?;
+    let config = if restored { load_config(&home, listen)? } else { config };
     let log = open_log(&home, &config)?;
+    if restored {
+        log.warn(Module::Main, "A restore that was cut off has been completed.");
+    }
     if web_listen.is_some() {
         log.warn(Module::Main, "This version has no web GUI yet: --web-listen does nothing.");
     }
@@ -236,17 +250,14 @@ fn read_machine(config: &Config, log: &Log) -> Result<Machine, PlatformError> {
 
 /// The node with everything the ledger remembers, and the thread that writes the ledger.
 fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeHandle), RunError> {
-    let mut store = Embedded::open(&home.ledger())?;
-    if store.is_new() && has_license_files(home).map_err(RunError::Licenses)? {
-        log.warn(
-            Module::Main,
-            "There was no ledger.db beside the licenses: if this server has run before, what it knew \
-             of sessions, versions and hours is gone.",
-        );
-    }
+    let has_licenses = has_license_files(home).map_err(RunError::Licenses)?;
+    let mut store = ledger::open(home, has_licenses, log)?;
     let remembered = store.remember()?;
-    let settings =
-        Settings { server_key: key.public(), heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS.into() };
+    let settings = Settings {
+        server_key: key.public(),
+        boot: clock::boot(),
+        heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS.into(),
+    };
     let node = Node::new(settings, remembered, clock::now());
     let (report, outcomes) = mpsc::unbounded_channel();
     // The driver outlives the writer; nobody else could be told.
@@ -280,6 +291,11 @@ async fn serve(
     };
     let (stop, stopped) = watch::channel(false);
     let addresses = Addresses::new(descriptors::fit(limits, &service.log));
+    let holders = service.node.look(|node, now| {
+        let addresses = node.sessions(now).map(|view| view.record.address.as_str().parse());
+        addresses.filter_map(Result::ok).map(|at: SocketAddr| at.ip()).collect::<Vec<_>>()
+    });
+    addresses.expect_back(holders.await.map_err(failed)?);
     let mut links = tokio::spawn(listener::accept(links, shared, addresses, stopped));
     let tools = tokio::spawn(control::server::serve(control, Arc::clone(service)));
     service.log.write(program::listening(&service.listen));
@@ -314,7 +330,14 @@ async fn watch_over(service: &Arc<Service>, watch: Watch) -> Result<(), RunError
             }
             Event::Reload => {
                 supervisor::reloading();
-                reload.run(service).await.map_err(failed)?;
+                tokio::select! {
+                    read = reload.run(service) => read.map_err(failed)?,
+                    // Files may be on a disk that hangs; an end does not wait for it.
+                    () = events.terminated() => {
+                        supervisor::stopping();
+                        return Ok(());
+                    }
+                }
                 supervisor::ready();
             }
             Event::Watchdog => {

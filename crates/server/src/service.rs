@@ -1,16 +1,21 @@
 //! The running service as its administrator sees it: how it is, and what changes its licenses.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::Mutex as AsyncMutex,
     task::{JoinError, spawn_blocking},
+    time::timeout,
 };
 use ve_core::{
     fingerprint::Machine,
     id::{LicenseId, ServerKey},
     node::io::Input,
-    time::Utc,
+    reason::ReasonCode,
+    time::{SECOND_MS, Utc},
 };
 
 use crate::{
@@ -25,6 +30,9 @@ use crate::{
     installed,
     log::{Log, Module},
 };
+
+/// How long a tool waits for the ledger. Tools themselves wait for twice as long and more.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running service.
 pub struct Service {
@@ -85,7 +93,7 @@ impl Service {
     pub async fn status(&self) -> Result<Status, Stopped> {
         let (listen, since, server_key) =
             (self.listen.clone(), self.since, self.server_key.to_string());
-        let look = self.node.look(move |node, now| Status {
+        let look = self.node.look_at_all(move |node, health, now| Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             listen,
@@ -94,6 +102,10 @@ impl Service {
             server_key,
             links: node.link_count(),
             sessions: node.sessions(now).count(),
+            ledger_failure: health.ledger_failure().map(ToOwned::to_owned),
+            marks_raised: node.marks_raised(),
+            holders_unknown_seconds: node.holders_unknown_ms(now).map(|ms| ms.div_ceil(SECOND_MS)),
+            attention: health.attention(node, now),
             licenses: reports::licenses(node, now, true).licenses,
         });
         look.await
@@ -144,8 +156,18 @@ impl Service {
         }
     }
 
-    /// Checks a license file and, unless it is a dry run, installs it live.
+    /// Checks a license file and, unless it is a dry run, installs it live. That it was installed is
+    /// durable then: from now on no lower version counts.
     pub async fn install(&self, v2c: String, dry_run: bool) -> Result<Installation, Failure> {
+        let installation = self.install_files(v2c, dry_run).await?;
+        if !dry_run {
+            let Installation { id, to_version, .. } = &installation;
+            self.settle(&format!("License {id} version {to_version} is installed")).await?;
+        }
+        Ok(installation)
+    }
+
+    async fn install_files(&self, v2c: String, dry_run: bool) -> Result<Installation, Failure> {
         let _files = self.files.lock().await;
         let plan = Arc::new(self.plan(v2c).await?);
         let license = plan.license().clone();
@@ -172,6 +194,30 @@ impl Service {
 
     /// Removes an installed license; its sessions are revoked, its marks stay.
     pub async fn remove(&self, id: LicenseId) -> Result<Done, Failure> {
+        self.remove_files(&id).await?;
+        self.settle(&format!("License {id} is removed")).await?;
+        Ok(Done { message: format!("license {id} is removed; its marks stay.") })
+    }
+
+    /// Waits until the ledger has what was `done`. Nobody else waits meanwhile: the files are free.
+    async fn settle(&self, done: &str) -> Result<(), Failure> {
+        let why = match timeout(SETTLE_TIMEOUT, self.node.settle()).await {
+            Ok(settled) => match settled.map_err(stopping)? {
+                Ok(()) => return Ok(()),
+                Err(refusal) => refusal.sentence,
+            },
+            Err(_) => "the disk has not answered yet, and is waited for.".to_owned(),
+        };
+        Err(Failure {
+            exit_code: 75,
+            reason: Some(ReasonCode::ServerBusy),
+            message: format!(
+                "{done}, but the ledger does not know of it yet: {why} See `licensectl status`."
+            ),
+        })
+    }
+
+    async fn remove_files(&self, id: &LicenseId) -> Result<(), Failure> {
         let _files = self.files.lock().await;
         let (home, which) = (self.home.clone(), id.clone());
         let removed = blocking(move || install::remove(&home, &which)).await;
@@ -180,8 +226,7 @@ impl Service {
             self.hand_in_licenses(false).await.map_err(stopping)?;
             return Err(failure);
         }
-        self.take_up_licenses(&format!("{id} was removed")).await?;
-        Ok(Done { message: format!("license {id} is removed; its marks stay.") })
+        self.take_up_licenses(&format!("{id} was removed")).await
     }
 }
 

@@ -61,6 +61,13 @@ impl Events {
             () = watchdog => Event::Watchdog,
         }
     }
+    /// Waits until this process is asked to end.
+    pub async fn terminated(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
 }
 
 fn watchdog_period() -> Option<Duration> {

@@ -25,3 +25,5 @@ mod server;
 mod sessions;
 #[path = "protocol/tls.rs"]
 mod tls;
+#[path = "protocol/witnesses.rs"]
+mod witnesses;

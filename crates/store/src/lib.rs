@@ -5,18 +5,27 @@
 //! - [`Writer`]: the thread that owns a server's store and lets the appends that wait share one
 //!   commit.
 //! - [`ReadOnly`]: the ledger for tools, whether its server runs or not.
+//! - [`HighWater`]: the marks that only go up. Their second copy, `marks.reserve`, takes them when the
+//!   disk is full, and saves them when the ledger is lost ([`Embedded::open_for_service`]).
+//! - [`check_copy`] and [`adopt`]: a ledger that comes from a backup.
 //!
 //! The rules that all engines share are in `rules`; one suite (`tests/suite`) holds every engine to
 //! them. Why SQLite, and what a full disk or a power failure leaves behind: `docs/decisions/storage.md`.
 
 mod embedded;
+mod high_water;
 mod memory;
+mod reserve;
 mod rules;
 mod store;
 mod writer;
 
-pub use embedded::{Embedded, ReadOnly};
+pub use embedded::{Embedded, Finding, Lost, Opened, ReadOnly, adopt, check_copy, marks_left};
+pub use high_water::HighWater;
 pub use memory::Memory;
+pub use reserve::RESERVE_NAME;
 pub use rules::{Limits, MAX_DENIALS, MAX_RECORDS};
-pub use store::{AppendFailure, CloseError, Denied, LoadError, Store};
+pub use store::{
+    AppendFailure, Begun, BegunCause, CloseError, CopyError, Denied, LoadError, Store,
+};
 pub use writer::{FinishError, MAX_GROUP_APPENDS, MAX_WAITING_APPENDS, Writer};

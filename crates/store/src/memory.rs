@@ -7,12 +7,13 @@ use std::{
 
 use ve_core::{
     id::{HostKey, SessionNumber},
-    node::event::{BlockedRun, Event, Record, Remembered, SessionRecord},
+    node::event::{BlockedRun, Event, Metered, Record, Remembered, SessionRecord},
     text::Name,
 };
 
 use crate::{
-    rules::{Limits, Marks, Shelf},
+    reserve::{Content, slots::encode},
+    rules::{Limits, Marks, Shelf, only_marks},
     store::{AppendFailure, CloseError, Denied, LoadError, Store},
 };
 
@@ -28,6 +29,8 @@ struct Shared {
     limits: Limits,
     ledger: Ledger,
     broken: Option<String>,
+    reserve: Content,
+    broken_reserve: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +66,16 @@ impl Memory {
         self.shared().broken = None;
     }
 
+    /// From now on the reserve takes nothing either, and this is why.
+    pub fn break_reserve_with(&self, why: impl Into<String>) {
+        self.shared().broken_reserve = Some(why.into());
+    }
+
+    /// The reserve can be written again.
+    pub fn repair_reserve(&self) {
+        self.shared().broken_reserve = None;
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         // No code here panics while it holds the lock.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -71,7 +84,10 @@ impl Memory {
 
 impl Store for Memory {
     fn remember(&mut self) -> Result<Remembered, LoadError> {
-        Ok(self.shared().ledger.remembered())
+        let shared = self.shared();
+        let mut remembered = shared.ledger.remembered();
+        shared.reserve.marks.raise(&mut remembered);
+        Ok(remembered)
     }
 
     fn append(&mut self, batches: &[&[Record]]) -> Result<(), AppendFailure> {
@@ -89,6 +105,30 @@ impl Store for Memory {
         shared.ledger.marks = marks;
         batches.iter().copied().flatten().for_each(|record| shared.ledger.take(record));
         shared.ledger.forget(limits);
+        let mut content = shared.reserve.clone();
+        for record in batches.iter().copied().flatten() {
+            content.marks.take(record);
+        }
+        content.marks.prune();
+        content.ledger_position = shared.ledger.marks.position;
+        // As in a file: what the ledger has taken is durable, whatever becomes of the copy.
+        if shared.broken_reserve.is_none() && encode(1, &content).is_ok() {
+            shared.reserve = content;
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, batch: &[Record]) -> Result<(), AppendFailure> {
+        let mut shared = self.shared();
+        let mut content = shared.reserve.clone();
+        only_marks(&mut content.marks, batch)
+            .map_err(|why| AppendFailure::Batch { index: 0, why })?;
+        if let Some(why) = &shared.broken_reserve {
+            return Err(AppendFailure::Ledger(why.clone()));
+        }
+        // It has the room that a file has.
+        encode(1, &content).map_err(AppendFailure::Ledger)?;
+        shared.reserve = content;
         Ok(())
     }
 
@@ -148,11 +188,27 @@ impl Ledger {
                 let seen = self.remembered.versions.entry(license_id.clone()).or_default();
                 *seen = (*seen).max(*version);
             }
-            Event::HoursUsed { license_id, version, used_ms } => {
+            Event::HoursUsed { license_id, version, used_ms, charged_to } => {
+                let metered = Metered { used_ms: *used_ms, charged_to: Some(*charged_to) };
                 let key = (license_id.clone(), *version);
-                let meter = self.remembered.hours_used_ms.entry(key).or_default();
-                *meter = (*meter).max(*used_ms);
+                let known = self.remembered.meters.entry(key).or_insert(metered);
+                if known.used_ms <= metered.used_ms {
+                    *known = metered;
+                }
             }
+            Event::SessionPromised { number, lease_ms, through_grace } => {
+                if let Some(session) = self.sessions.get_mut(number) {
+                    session.promised_lease_ms = session.promised_lease_ms.max(*lease_ms);
+                    session.promised_grace |= through_grace;
+                }
+            }
+            Event::SessionPlaced { number, section, product_code } => {
+                if let Some(session) = self.sessions.get_mut(number) {
+                    session.section = *section;
+                    session.product_code = product_code.clone();
+                }
+            }
+            Event::HoldersUnknown { unknown } => self.remembered.may_lack_holders = *unknown,
             Event::TimeMarked { .. } | Event::Denied(_) => {}
         }
     }

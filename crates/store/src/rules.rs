@@ -5,6 +5,8 @@ use ve_core::{
     time::Utc,
 };
 
+use crate::high_water::HighWater;
+
 /// How many records of the audit trail are kept: some 400 MB.
 pub const MAX_RECORDS: u64 = 1_000_000;
 
@@ -13,7 +15,7 @@ pub const MAX_RECORDS: u64 = 1_000_000;
 pub const MAX_DENIALS: u64 = 10_000;
 
 /// The largest number that every engine can hold.
-const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+pub(crate) const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 
 /// How much an engine keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,9 @@ impl<'a> Shelf<'a> {
         match event {
             Event::SessionOpened(_)
             | Event::SessionClosed { .. }
+            | Event::SessionPromised { .. }
+            | Event::SessionPlaced { .. }
+            | Event::HoldersUnknown { .. }
             | Event::RunBlocked(_)
             | Event::LicenseSeen { .. } => Self::Trail,
             Event::Denied(denial) => Self::Denials(denial),
@@ -85,6 +90,18 @@ impl Marks {
         }
         Ok(())
     }
+}
+
+/// Takes a batch into marks that the reserve is to hold, or says why it can't: the reserve has room
+/// for marks and nothing else.
+pub(crate) fn only_marks(marks: &mut HighWater, batch: &[Record]) -> Result<(), String> {
+    for record in batch {
+        if !marks.take(record) {
+            return Err("the reserve keeps marks and nothing else".to_string());
+        }
+    }
+    marks.prune();
+    if marks.fits() { Ok(()) } else { Err(format!("no mark can be above {MAX_NUMBER}")) }
 }
 
 fn rise(mark: &mut u64, number: u64, what: &str) -> Result<(), String> {

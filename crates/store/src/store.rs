@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use ve_core::{
     node::event::{Denial, Record, Remembered},
@@ -19,6 +20,12 @@ pub trait Store: Send {
 
     /// Makes all `batches` durable in one commit, or none of them.
     fn append(&mut self, batches: &[&[Record]]) -> Result<(), AppendFailure>;
+
+    /// Keeps the marks of a batch in the reserve: room that is there already, for the time in which
+    /// the ledger takes nothing. They count from then on as if the ledger had them. A batch with
+    /// anything else in it is refused as a [`AppendFailure::Batch`]; so much that the reserve can't
+    /// hold it is a [`AppendFailure::Ledger`].
+    fn reserve(&mut self, batch: &[Record]) -> Result<(), AppendFailure>;
 
     /// The audit trail: at most `limit` records, the newest first. Denials and the ticks of meters
     /// and of the time mark are not in it.
@@ -42,6 +49,30 @@ pub struct Denied {
     pub at: Utc,
     /// Who was refused, and by which rule.
     pub denial: Denial,
+}
+
+/// How a ledger began, when it wasn't by a first start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begun {
+    /// When, by the wall clock.
+    pub at: Utc,
+    /// Why.
+    pub cause: BegunCause,
+}
+
+/// Why a ledger began anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BegunCause {
+    /// The one before was damaged or missing; some of its marks were saved.
+    Lost,
+    /// The one before was missing, and nothing of it was to be found.
+    LostEntirely,
+    /// It comes from a backup.
+    Restored,
+    /// An older one was put in place of one that had got further.
+    Older,
 }
 
 /// Nothing of an append was remembered.
@@ -103,10 +134,17 @@ pub enum LoadError {
         /// Its format.
         found: u32,
     },
+    /// There was one once.
+    #[error(
+        "{} is missing, but what {} beside it holds shows that there was one; the server's next \
+         start makes a new one and takes that over",
+        .0.display(), crate::reserve::RESERVE_NAME
+    )]
+    Missing(PathBuf),
     /// It was a ledger once.
     #[error(
-        "{} is damaged ({why}); it was left as it is: put a backup in its place, together with \
-         nothing of the damaged one's -wal and -shm files",
+        "{} is damaged ({why}); it was left as it is: the server's next start puts it aside and \
+         saves what can be saved, or restore a backup with `licensectl restore`",
         path.display()
     )]
     Damaged {
@@ -115,6 +153,18 @@ pub enum LoadError {
         /// What doesn't fit.
         why: String,
     },
+}
+
+/// The ledger can't be copied.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the copy of the ledger, {}, can't be written: {why}", copy.display())]
+pub struct CopyError {
+    /// The copy.
+    pub copy: PathBuf,
+    /// What is wrong.
+    pub why: String,
+    /// Whether its disk is full.
+    pub is_full: bool,
 }
 
 /// The ledger couldn't be tidied up when it was closed. Nothing is lost: the next start does it.

@@ -15,7 +15,7 @@ use std::{
 use thiserror::Error;
 use ve_core::node::{
     event::{AppendError, Record},
-    io::AppendId,
+    io::{AppendId, Durable},
 };
 
 use crate::store::{AppendFailure, CloseError, Store};
@@ -52,7 +52,7 @@ struct Append {
     records: Vec<Record>,
 }
 
-type Outcome = Result<(), AppendError>;
+type Outcome = Result<Durable, AppendError>;
 
 impl Writer {
     /// Starts the thread, which calls `on_done` once for every append that [`Self::submit`] took, in
@@ -74,7 +74,7 @@ impl Writer {
 
     /// Hands in an append, without waiting. An error is the outcome: it was not taken, and `on_done`
     /// will not hear of it.
-    pub fn submit(&self, id: AppendId, records: Vec<Record>) -> Outcome {
+    pub fn submit(&self, id: AppendId, records: Vec<Record>) -> Result<(), AppendError> {
         let queue = self.queue.as_ref().expect("only finishing and dropping take the queue");
         queue.try_send(Append { id, records }).map_err(|error| {
             AppendError(match error {
@@ -132,16 +132,41 @@ fn next_group(waiting: &Receiver<Append>) -> Option<Vec<Append>> {
     Some(iter::once(first).chain(waiting.try_iter()).take(MAX_GROUP_APPENDS).collect())
 }
 
-/// One commit for all; when one append of several is at fault, one for each.
+/// One commit for all; when one append of several is at fault, one for each. Marks that the ledger
+/// doesn't take are kept in the reserve.
 fn write(store: &mut impl Store, group: &[Append]) -> Vec<Outcome> {
     let batches: Vec<&[Record]> = group.iter().map(|append| append.records.as_slice()).collect();
     match store.append(&batches) {
         Err(AppendFailure::Batch { .. }) if batches.len() > 1 => {
-            let mut alone =
-                |batch: &&[Record]| store.append(&[batch]).map_err(|failure| in_words(&failure));
-            batches.iter().map(&mut alone).collect()
+            batches.iter().map(|batch| write_alone(store, batch)).collect()
         }
-        outcome => vec![outcome.map_err(|failure| in_words(&failure)); batches.len()],
+        Err(failure @ AppendFailure::Ledger(_)) => {
+            batches.iter().map(|batch| keep_in_reserve(store, batch, &failure)).collect()
+        }
+        outcome => {
+            vec![
+                outcome.map(|()| Durable::Ledger).map_err(|failure| in_words(&failure));
+                batches.len()
+            ]
+        }
+    }
+}
+
+fn write_alone(store: &mut impl Store, batch: &[Record]) -> Outcome {
+    match store.append(&[batch]) {
+        Ok(()) => Ok(Durable::Ledger),
+        Err(failure) => keep_in_reserve(store, batch, &failure),
+    }
+}
+
+fn keep_in_reserve(store: &mut impl Store, batch: &[Record], failure: &AppendFailure) -> Outcome {
+    let AppendFailure::Ledger(why) = failure else { return Err(in_words(failure)) };
+    match store.reserve(batch) {
+        Ok(()) => Ok(Durable::Reserve),
+        // A batch that the reserve is not for.
+        Err(AppendFailure::Batch { .. }) => Err(in_words(failure)),
+        Err(AppendFailure::Ledger(reserve)) if reserve == *why => Err(in_words(failure)),
+        Err(AppendFailure::Ledger(reserve)) => Err(AppendError(format!("{why}; {reserve}"))),
     }
 }
 

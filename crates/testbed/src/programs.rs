@@ -58,7 +58,7 @@ fn is_reachable(program: &Path) -> bool {
     })
 }
 
-fn clean(command: &mut Command) {
+pub(crate) fn clean(command: &mut Command) {
     for variable in ["VE_HOME", "VE_STATE_DIR", "VE_HANDED_IN"] {
         command.env_remove(variable);
     }

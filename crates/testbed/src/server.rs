@@ -11,6 +11,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    network::Host,
     programs,
     vendor::{LicenseBuilder, Vendor},
     wait,
@@ -38,6 +39,8 @@ pub struct Server {
     home: PathBuf,
     listen: SocketAddr,
     starts: u32,
+    /// Where it runs, if not on the tester's own host.
+    host: Option<Host>,
     process: Option<Child>,
 }
 
@@ -45,9 +48,20 @@ impl Server {
     /// Starts `licensed` in `home` on a free port; returns when it is ready to serve.
     #[track_caller]
     pub fn start(home: &Path) -> Self {
+        Self::start_at(home, own_address(), None)
+    }
+
+    /// The same on another host.
+    #[track_caller]
+    pub fn start_on(host: &Host, home: &Path) -> Self {
+        Self::start_at(home, host.address(), Some(host.clone()))
+    }
+
+    #[track_caller]
+    fn start_at(home: &Path, address: Ipv4Addr, host: Option<Host>) -> Self {
         fs::create_dir_all(home).expect("a home");
-        let listen = SocketAddr::new(own_address().into(), 0);
-        let mut server = Self { home: home.to_owned(), listen, starts: 0, process: None };
+        let listen = SocketAddr::new(address.into(), 0);
+        let mut server = Self { home: home.to_owned(), listen, starts: 0, host, process: None };
         server.launch();
         server
     }
@@ -58,7 +72,11 @@ impl Server {
         self.starts += 1;
         let output = self.home.join(format!("licensed-{}.out", self.starts));
         let file = File::create(&output).expect("a file for the server's output");
-        let child = programs::command("licensed")
+        let mut command = match &self.host {
+            Some(host) => host.command(&programs::path("licensed")),
+            None => programs::command("licensed"),
+        };
+        let child = command
             .args(["--home", path_text(&self.home)])
             .args(["--listen", &self.listen.to_string()])
             .stdin(Stdio::null())

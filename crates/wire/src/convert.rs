@@ -14,7 +14,10 @@ use ve_core::{
     time::{MAX_DURATION_MS, Utc},
 };
 
-use crate::{limits::MAX_SENTENCE_BYTES, proto};
+use crate::{
+    limits::{MAX_SENTENCE_BYTES, MAX_WITNESS_BYTES, MAX_WITNESSES},
+    proto,
+};
 
 /// The most virtual CPUs that a login may name.
 const MAX_CPUS: u32 = 65_536;
@@ -44,13 +47,19 @@ pub fn session(field: &[u8]) -> Result<SessionId, Refusal> {
     bytes("session", field).map(SessionId)
 }
 
-/// A login, with every limit checked.
+/// A login, with every limit checked. Its witnesses are for whoever can check their signatures:
+/// see [`crate::witness`].
 pub fn login(message: &proto::Login) -> Result<Login, Refusal> {
     let in_range =
         |field, holds: bool, rule: &str| if holds { Ok(()) } else { Err(bad(field, rule)) };
     in_range("cpus", (1..=MAX_CPUS).contains(&message.cpus), "is not between 1 and 65536")?;
     let memory = "is not between 1 and 1099511627776";
     in_range("memory_mb", (1..=MAX_MEMORY_MB).contains(&message.memory_mb), memory)?;
+    let few = message.witnesses.len() <= MAX_WITNESSES;
+    in_range("witnesses", few, "has more than 4 entries")?;
+    let fits = |witness: &proto::Signed| witness.statement.len() <= MAX_WITNESS_BYTES;
+    let short = message.witnesses.iter().all(fits);
+    in_range("witnesses", short, "has a statement of more than 2048 bytes")?;
     let version = name("version", &message.version)?;
     let passphrase = match message.passphrase.as_str() {
         "" => None,
@@ -69,6 +78,7 @@ pub fn login(message: &proto::Login) -> Result<Login, Refusal> {
         emulator: name("emulator", &message.emulator)?,
         session: if message.session.is_empty() { None } else { Some(session(&message.session)?) },
         run: RunId(bytes("run", &message.run)?),
+        witnesses: Vec::new(),
     })
 }
 

@@ -5,7 +5,8 @@
 //! - [`proto`]: the messages, generated from `proto/ve_license.proto`.
 //! - [`frame`]: messages on a byte stream; [`limits`]: how long anything may be.
 //! - [`convert`]: between messages and the words of `ve-core`, with every limit checked.
-//! - [`statement`]: what a server signs; [`tls`]: certificates that carry a key and nothing else.
+//! - [`statement`]: what a server signs; [`witness`]: grants that are shown to it again.
+//! - [`tls`]: certificates that carry a key and nothing else.
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ pub mod frame;
 pub mod limits;
 pub mod statement;
 pub mod tls;
+pub mod witness;
 
 /// The messages of the protocol.
 #[allow(

@@ -21,6 +21,13 @@ pub const MAX_VERSIONS: usize = 16;
 /// The longest signed statement, in bytes.
 pub const MAX_STATEMENT_BYTES: usize = 8_192;
 
+/// The most earlier grants that a login shows.
+pub const MAX_WITNESSES: usize = 4;
+
+/// The longest statement of an earlier grant that a login shows, in bytes. No grant is that long, and
+/// a login with all of them fits into one message.
+pub const MAX_WITNESS_BYTES: usize = 2_048;
+
 /// The longest sentence of a refusal, in bytes.
 pub const MAX_SENTENCE_BYTES: usize = 1_024;
 

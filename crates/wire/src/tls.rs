@@ -59,6 +59,11 @@ impl Identity {
         let certificate = parameters.self_signed(&signer)?;
         Ok(Self { certificate: certificate.der().clone(), key: key.into() })
     }
+
+    /// Who this is to a server, when it is a client's.
+    pub fn host_key(&self) -> HostKey {
+        host_key(Some(std::slice::from_ref(&self.certificate))).expect("we made the certificate")
+    }
 }
 
 impl Clone for Identity {

@@ -3,12 +3,17 @@
 use std::pin::Pin;
 
 use ve_client::probe::{ProbeError, probe};
-use ve_core::{grant::Grant, id::Nonce, reason::ReasonCode, time::MAX_DURATION_MS};
+use ve_core::{
+    grant::Grant,
+    id::{HostKey, Nonce},
+    reason::ReasonCode,
+    time::MAX_DURATION_MS,
+};
 use ve_documents::keys::SigningKey;
 use ve_wire::{
     convert,
     proto::{self, server_message::Kind as Said, statement::Content},
-    statement,
+    statement::{self, Bond},
 };
 
 use crate::{
@@ -35,10 +40,9 @@ const ANSWERS: &[(&str, Script)] = &[
             let stranger = SigningKey::generate();
             let nonce = convert::nonce(&login.nonce).unwrap();
             let session = Some(grant(1).session);
-            let key = talk.server.key.public();
+            let bond = talk.bond(nonce);
             let content = granted(&grant(1));
-            let signed =
-                statement::seal(nonce, key, session, content, |message| stranger.sign(message));
+            let signed = statement::seal(bond, session, content, |message| stranger.sign(message));
             let answer = proto::Answer { request_id: login.request_id, signed: Some(signed) };
             talk.say(Said::Answer(answer)).await?;
             talk.listen().await
@@ -50,8 +54,21 @@ const ANSWERS: &[(&str, Script)] = &[
             let nonce = convert::nonce(&login.nonce).unwrap();
             let key = talk.server.key.clone();
             let content = granted(&grant(1));
-            let signed =
-                statement::seal(nonce, stranger, None, content, |message| key.sign(message));
+            let bond = Bond { server_key: stranger, ..talk.bond(nonce) };
+            let signed = statement::seal(bond, None, content, |message| key.sign(message));
+            let answer = proto::Answer { request_id: login.request_id, signed: Some(signed) };
+            talk.say(Said::Answer(answer)).await?;
+            talk.listen().await
+        })
+    }),
+    ("the statement is meant for another host", |mut talk, login| {
+        Box::pin(async move {
+            let nonce = convert::nonce(&login.nonce).unwrap();
+            let key = talk.server.key.clone();
+            let bond = Bond { host: HostKey([1; 32]), ..talk.bond(nonce) };
+            let session = Some(grant(1).session);
+            let content = granted(&grant(1));
+            let signed = statement::seal(bond, session, content, |message| key.sign(message));
             let answer = proto::Answer { request_id: login.request_id, signed: Some(signed) };
             talk.say(Said::Answer(answer)).await?;
             talk.listen().await

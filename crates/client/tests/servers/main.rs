@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod answers;
+mod grants;
 mod greetings;
 mod life;
+mod links;
 mod program;
 mod server;

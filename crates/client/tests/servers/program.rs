@@ -1,6 +1,7 @@
 //! The program that asks for a license.
 
 use std::{
+    path::PathBuf,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::timeout;
 use ve_client::{
-    Instruction, Licensing, Report,
+    GrantFolder, Instruction, Licensing, Report,
     config::{Config, HostIdentity, Program as Wanted, Server as Address},
 };
 use ve_core::{
@@ -26,12 +27,15 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A program under a license, and the folder with its host's key.
 pub(crate) struct Program {
     licensing: Licensing,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// What a program asks of the servers on these ports, and the folder with its host's key.
 pub(crate) fn config(server: &Server, ports: &[u16]) -> (Config, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+    config_in(tempfile::tempdir().unwrap(), server, ports)
+}
+
+fn config_in(folder: TempDir, server: &Server, ports: &[u16]) -> (Config, TempDir) {
     let address = |&port| Address { host: "127.0.0.1".into(), port, passphrase: None };
     let config = Config {
         servers: ports.iter().map(address).collect(),
@@ -46,18 +50,20 @@ pub(crate) fn config(server: &Server, ports: &[u16]) -> (Config, TempDir) {
         vendor_keys: vec![server.vendor.verifying_key()],
         host: HostIdentity::load_or_create(folder.path()).unwrap(),
         run: Config::fresh_run(),
+        grants: Some(GrantFolder::new(folder.path().join("grants"))),
         settings: Settings {
             servers: 0,
             start_wait_ms: 0,
             shutdown_lead_ms: MINUTE_MS,
             shutdown_timeout_ms: MINUTE_MS,
+            primary_probe_ms: MINUTE_MS,
             seed: 1,
         },
     };
     (config, folder)
 }
 
-fn clock() -> Now {
+pub(crate) fn clock() -> Now {
     static START: OnceLock<Instant> = OnceLock::new();
     let elapsed = START.get_or_init(Instant::now).elapsed().as_millis();
     Now { elapsed: Elapsed(u64::try_from(elapsed).unwrap()), wall: Utc(1_600_000_000) }
@@ -66,7 +72,33 @@ fn clock() -> Now {
 impl Program {
     pub(crate) fn start(server: &Server, ports: &[u16]) -> Self {
         let (config, folder) = config(server, ports);
-        Self { licensing: Licensing::new(config, clock), _folder: folder }
+        Self::of(config, folder)
+    }
+
+    /// A program that was told this.
+    pub(crate) fn of(config: Config, folder: TempDir) -> Self {
+        Self::with_clock(config, folder, clock)
+    }
+
+    /// A program with a clock of the test's.
+    pub(crate) fn with_clock(config: Config, folder: TempDir, clock: fn() -> Now) -> Self {
+        Self { licensing: Licensing::new(config, clock), folder }
+    }
+
+    /// What the same host asks next, after this program has ended.
+    pub(crate) fn again(self, server: &Server, ports: &[u16]) -> (Config, TempDir) {
+        config_in(self.folder, server, ports)
+    }
+
+    /// The same host's next start.
+    pub(crate) fn start_again(self, server: &Server, ports: &[u16]) -> Self {
+        let (config, folder) = self.again(server, ports);
+        Self::of(config, folder)
+    }
+
+    /// Where its host keeps grants.
+    pub(crate) fn grants(&self) -> PathBuf {
+        self.folder.path().join("grants")
     }
 
     pub(crate) fn report(&mut self, report: Report) {

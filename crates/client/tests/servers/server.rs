@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use ve_core::{
     grant::{Grant, Marks},
-    id::{Nonce, SessionId},
+    id::{HostKey, Nonce, SessionId},
     license::Credential,
     reason::{ReasonCode, Refusal},
     time::HOUR_MS,
@@ -20,7 +20,7 @@ use ve_wire::{
         self, ClientMessage, ServerMessage, client_message::Kind as Asked,
         server_message::Kind as Said, statement::Content,
     },
-    statement,
+    statement::{self, Bond},
     tls::{self, Identity},
 };
 
@@ -45,6 +45,12 @@ pub(crate) struct Talk {
     reader: FrameReader<TlsStream<TcpStream>>,
     /// Of the client's hello.
     pub(crate) nonce: Nonce,
+    /// Of the client's certificate.
+    pub(crate) host: HostKey,
+    /// How often the client has said that it lives.
+    pub(crate) heartbeats: usize,
+    /// Whether the client's heartbeats are answered.
+    pub(crate) is_lively: bool,
 }
 
 /// What a server says when its client asks for nothing special.
@@ -131,9 +137,11 @@ impl Server {
             for number in 1.. {
                 let (stream, _) = listener.accept().await.unwrap();
                 let stream = acceptor.accept(stream).await.unwrap();
+                let host = tls::host_key(stream.get_ref().1.peer_certificates()).unwrap();
                 let reader = FrameReader::new(stream, MAX_CLIENT_MESSAGE_BYTES);
-                let server = server.clone();
-                let talk = Talk { server, number, reader, nonce: Nonce([0; 32]) };
+                let (server, nonce) = (server.clone(), Nonce([0; 32]));
+                let talk =
+                    Talk { server, number, reader, nonce, host, heartbeats: 0, is_lively: false };
                 tokio::spawn(script(talk));
             }
         });
@@ -148,7 +156,12 @@ impl Talk {
         loop {
             let message = self.reader.next::<ClientMessage>().await.ok()??;
             match message.kind.unwrap() {
-                Asked::Heartbeat(_) => {}
+                Asked::Heartbeat(_) => {
+                    self.heartbeats += 1;
+                    if self.is_lively {
+                        self.say(Said::Heartbeat(proto::Heartbeat {})).await?;
+                    }
+                }
                 asked => {
                     self.server.heard.lock().unwrap().push(asked.clone());
                     return Some(asked);
@@ -202,6 +215,11 @@ impl Talk {
         }
     }
 
+    /// What its words must be bound to.
+    pub(crate) fn bond(&self, nonce: Nonce) -> Bond {
+        Bond { nonce, server_key: self.server.key.public(), host: self.host }
+    }
+
     /// What the server signs, as it should be.
     pub(crate) fn seal(
         &self,
@@ -211,7 +229,7 @@ impl Talk {
     ) -> proto::Signed {
         let key = &self.server.key;
         let session = session.map(|session| SessionId([session; 16]));
-        statement::seal(nonce, key.public(), session, content, |message| key.sign(message))
+        statement::seal(self.bond(nonce), session, content, |message| key.sign(message))
     }
 
     /// Answers a request.

@@ -32,6 +32,12 @@ impl Backoff {
         full_ms / 2 + self.next_random() % (full_ms / 2 + 1)
     }
 
+    /// `middle_ms`, or up to a tenth more or less of it.
+    pub(super) fn around_ms(&mut self, middle_ms: u64) -> u64 {
+        let tenth_ms = middle_ms / 10;
+        (middle_ms - tenth_ms).saturating_add(self.next_random() % (2 * tenth_ms + 1))
+    }
+
     /// The next number of the `SplitMix64` sequence: small, well spread, and the same from the same
     /// seed. Nothing secret depends on it.
     fn next_random(&mut self) -> u64 {
@@ -61,6 +67,16 @@ mod tests {
             backoff.reset();
             assert!(backoff.next_pause_ms(longest_ms) <= 1_000);
         }
+    }
+
+    #[test]
+    fn what_is_spread_stays_within_a_tenth() {
+        let mut backoff = Backoff::new(7);
+        let around: [u64; 100] = [(); 100].map(|()| backoff.around_ms(60_000));
+        assert!(around.iter().all(|ms| (54_000..=66_000).contains(ms)), "{around:?}");
+        assert!(around.iter().any(|&ms| ms < 57_000) && around.iter().any(|&ms| ms > 63_000));
+        assert_eq!([0, 9].map(|ms| backoff.around_ms(ms)), [0, 9]);
+        assert!(backoff.around_ms(u64::MAX) > u64::MAX / 10 * 8);
     }
 
     #[test]

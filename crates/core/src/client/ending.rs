@@ -1,8 +1,11 @@
 //! The ends: of the guest, of the session, of the program.
 
 use super::{
-    AskedBy, Client, Guest, LAST_WORDS_TIMEOUT_MS, License, Link,
-    io::{Effect, Exit, ServerIndex, Told},
+    AskedBy, Client, Guest, LAST_WORDS_TIMEOUT_MS, License,
+    grace::Due,
+    io::{Effect, Exit, Hook, ServerIndex, Told},
+    line::State,
+    search::Search,
 };
 use crate::time::{Elapsed, Now};
 
@@ -13,11 +16,11 @@ impl Client {
         match self.guest {
             Guest::NotStarted => {
                 self.guest = Guest::Ended;
-                self.end_session(now);
+                self.end_sessions(now);
             }
             Guest::Runs => self.shut_down_for_operator(now, AskedBy::Operator),
             Guest::Asked { by, stop_at: None } => {
-                if let License::Lost { .. } = self.license {
+                if let License::Lost(_) = self.license {
                     // It is shutting down already: the wish only bounds that.
                     self.guest = Guest::Asked { by, stop_at: Some(self.patience(now)) };
                 } else {
@@ -26,7 +29,7 @@ impl Client {
             }
             Guest::Asked { by, stop_at: Some(_) } => self.stop_for_operator(by),
             // Only a server is still waited for.
-            Guest::Ended if again => self.hang_up(),
+            Guest::Ended if again => self.hang_up_on_all(),
             Guest::Stopped { .. } | Guest::Ended => {}
         }
     }
@@ -65,7 +68,7 @@ impl Client {
             Guest::NotStarted | Guest::Ended => return,
         };
         self.guest = Guest::Ended;
-        self.end_session(now);
+        self.end_sessions(now);
     }
 
     pub(super) fn guest_failed(&mut self, now: Now) {
@@ -74,55 +77,111 @@ impl Client {
         }
         self.ends_as = Exit::GuestFailed;
         self.guest = Guest::Ended;
-        self.end_session(now);
+        self.end_sessions(now);
     }
 
-    /// Gives the seat back, if the server can be told, and ends.
-    fn end_session(&mut self, now: Now) {
-        let licensed = matches!(self.license, License::Valid { .. });
+    /// Gives every seat back whose server can be told, and ends.
+    fn end_sessions(&mut self, now: Now) {
         self.license = License::NotWanted;
-        match self.link {
-            Link::Up { server } | Link::Asking { server, .. } if licensed => {
-                self.log_out(now, server);
+        self.search = Search::Off;
+        for server in 0..self.lines.len() {
+            match self.lines[server].state {
+                State::Up | State::Checking { .. } => {
+                    self.log_out(server, self.session_at(server), last_words_by(now));
+                }
+                // It may be granted any moment: its seat must go back as well.
+                State::LoggingIn { until } => {
+                    let until = until.min(last_words_by(now));
+                    self.lines[server].state = State::LoggingIn { until };
+                }
+                State::Connecting { .. } => self.disconnect(server),
+                State::LoggingOut { .. } | State::Idle => {}
             }
-            // A login may be granted any moment: its seat must go back as well.
-            Link::Asking { server, until } => {
-                let until = until.min(last_words_by(now));
-                self.link = Link::Asking { server, until };
-            }
-            Link::LoggingOut { .. } => {}
-            Link::Connecting { .. } | Link::Down { .. } | Link::Up { .. } => self.hang_up(),
         }
+        self.end_if_done();
     }
 
-    pub(super) fn log_out(&mut self, now: Now, server: ServerIndex) {
-        match self.session() {
-            Some(session) => {
-                self.link = Link::LoggingOut { server, until: last_words_by(now) };
-                self.do_next(Effect::Logout { session });
-            }
-            None => self.hang_up(),
+    fn hang_up_on_all(&mut self) {
+        for server in 0..self.lines.len() {
+            self.disconnect(server);
         }
+        self.end_if_done();
     }
 
-    pub(super) fn logged_out(&mut self) {
-        if let Link::LoggingOut { server, .. } = self.link {
+    pub(super) fn logged_out(&mut self, server: ServerIndex) {
+        if let State::LoggingOut { .. } = self.lines[server].state {
             self.tell(Told::LoggedOut(server));
-            self.hang_up();
+            self.hang_up(server);
         }
     }
 
-    /// No server is needed any more; without a guest there is nothing left to do at all.
-    pub(super) fn hang_up(&mut self) {
-        self.disconnect();
-        if self.guest == Guest::Ended {
-            self.over = true;
+    /// Nothing more is wanted of this connection.
+    pub(super) fn hang_up(&mut self, server: ServerIndex) {
+        self.disconnect(server);
+        self.end_if_done();
+    }
+
+    /// Without a guest and without a seat that has to go back there is nothing left to do at all.
+    pub(super) fn end_if_done(&mut self) {
+        let quiet = self.lines.iter().all(|line| line.state == State::Idle);
+        if quiet && self.guest == Guest::Ended && !core::mem::replace(&mut self.over, true) {
             let exit = self.ends_as.clone();
             self.do_next(Effect::Exit(exit));
         }
     }
+
+    /// Does what the grace period has in store.
+    pub(super) fn look_at_the_grace_period(&mut self, now: Now) {
+        while self.guest_may_be_asked() {
+            let License::Lost(loss) = &mut self.license else { return };
+            let Some(due) = loss.grace.due(now.elapsed) else { return };
+            // An attempt that hangs must not hide a loss.
+            self.announce_plain_loss(now);
+            match due {
+                Due::Warning(left_ms) => {
+                    self.tell(Told::EndsWithin(left_ms));
+                    self.hook(Hook::Expiring);
+                }
+                Due::Shutdown(left_ms) => self.shut_down_for_license(left_ms),
+                Due::End => self.stop_for_license(),
+            }
+        }
+    }
+
+    fn shut_down_for_license(&mut self, left_ms: u64) {
+        let stop_at = match self.guest {
+            Guest::Runs => None,
+            // In an earlier grace period, which ended well.
+            Guest::Asked { by: AskedBy::License, stop_at } => stop_at,
+            _ => return,
+        };
+        self.tell(Told::ShutdownForLicense(left_ms));
+        self.hook(Hook::Ending);
+        self.guest = Guest::Asked { by: AskedBy::License, stop_at };
+        self.do_next(Effect::ShutDownGuest);
+    }
+
+    /// The grace period is over, and with it the search.
+    fn stop_for_license(&mut self) {
+        self.tell(Told::GraceEnded);
+        let by = match self.guest {
+            Guest::Asked { by, .. } => by,
+            _ => AskedBy::License,
+        };
+        self.guest = Guest::Stopped { by };
+        self.do_next(Effect::StopGuest);
+        self.license = License::NotWanted;
+        self.search = Search::Off;
+        // A login that is under way is waited for: its seat must go back.
+        for server in 0..self.lines.len() {
+            if let State::Connecting { .. } = self.lines[server].state {
+                self.disconnect(server);
+            }
+        }
+    }
 }
 
-fn last_words_by(now: Now) -> Elapsed {
+/// Until when the answer to a logout is waited for.
+pub(super) fn last_words_by(now: Now) -> Elapsed {
     now.elapsed.plus_ms(LAST_WORDS_TIMEOUT_MS)
 }

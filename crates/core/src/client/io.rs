@@ -7,7 +7,7 @@ use crate::{grant::Grant, id::SessionId, reason::Refusal, time::Utc};
 /// Names one of the configured servers: 0 is the primary, 1 the backup.
 pub type ServerIndex = usize;
 
-/// Names one attempt to connect; what belongs to an earlier attempt is ignored.
+/// Names one attempt to connect; what belongs to an attempt that was given up is ignored.
 pub type Attempt = u64;
 
 /// Something happened.
@@ -58,6 +58,11 @@ pub enum Input {
         /// Why.
         refusal: Refusal,
     },
+    /// The server is about to stop. The connection still works.
+    Closing {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
+    },
     /// The server has confirmed the logout.
     LoggedOut {
         /// Over the connection of which attempt.
@@ -93,7 +98,8 @@ pub enum ConnectError {
 /// Something to be done. One `match` in the shell carries all of them out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Connect to a server and say hello; give up the connection of any earlier attempt.
+    /// Connect to a server and say hello. Other connections stay as they are; there is never more
+    /// than one for each server.
     Connect {
         /// Names the attempt.
         attempt: Attempt,
@@ -102,21 +108,30 @@ pub enum Effect {
     },
     /// Log in over the connection.
     Login {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
         /// The session to come back to.
         session: Option<SessionId>,
     },
     /// Ask whether the session is still licensed.
     Check {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
         /// Which session.
         session: SessionId,
     },
     /// Log out; the answer is [`Input::LoggedOut`], or a refusal.
     Logout {
+        /// Over the connection of which attempt.
+        attempt: Attempt,
         /// Which session.
         session: SessionId,
     },
-    /// Close the connection, if there is one.
-    Disconnect,
+    /// Close the connection of an attempt, or stop making it. Nothing more is heard of it.
+    Disconnect {
+        /// Which attempt.
+        attempt: Attempt,
+    },
     /// Start the guest, with what it was licensed for.
     StartGuest,
     /// Ask the guest to shut down cleanly.
@@ -140,7 +155,7 @@ pub enum Told {
     Licensed(ServerIndex, Grant),
     /// The license is lost: its server can't be reached any more.
     Lost {
-        /// Which server had granted it, or was tried last.
+        /// Which server had granted it.
         server: ServerIndex,
         /// Why, beyond the known line.
         why: String,
@@ -154,7 +169,7 @@ pub enum Told {
     },
     /// A license server can't be reached.
     ConnectionFailed {
-        /// Which server was tried last.
+        /// Which; of several that a round could not reach, the last.
         server: ServerIndex,
         /// Why, beyond the known line.
         why: String,
@@ -185,6 +200,8 @@ pub enum Told {
         /// When, by the wall clock.
         wall: Utc,
     },
+    /// Another server licenses from now on, with or without a loss between.
+    Switched(ServerIndex),
     /// The guest is asked to shut down, because the grace period ends within this many milliseconds
     /// (rounded as in [`Told::EndsWithin`]).
     ShutdownForLicense(u64),
@@ -206,6 +223,10 @@ pub enum Hook {
     Lost,
     /// It was found again.
     Restored,
+    /// A server of lower preference has taken over.
+    Failover,
+    /// Back on a server of higher preference.
+    Failback,
     /// The grace period has this little left (with every warning but the first).
     Expiring,
     /// The guest is asked to shut down, because the grace period ends.
@@ -218,6 +239,8 @@ impl Hook {
         match self {
             Self::Lost => "lost",
             Self::Restored => "restored",
+            Self::Failover => "failover",
+            Self::Failback => "failback",
             Self::Expiring => "expiring",
             Self::Ending => "ending",
         }
@@ -252,6 +275,9 @@ pub struct Settings {
     pub shutdown_lead_ms: u64,
     /// How long the guest may take when the operator stops it, in milliseconds.
     pub shutdown_timeout_ms: u64,
+    /// How often a server of higher preference is probed while another one licenses, in
+    /// milliseconds; spread by up to a tenth to either side.
+    pub primary_probe_ms: u64,
     /// The beginning of the random numbers that spread retries; any number.
     pub seed: u64,
 }

@@ -4,28 +4,37 @@
 //!
 //! The guest is sacred: it is started only under a license, asked to shut down cleanly before
 //! anything harder, and runs on through every loss that heals within the grace period.
+//!
+//! Every server has a line of its own (`line`), so that all can be asked side by side (`search`);
+//! the license hangs on one of them (`licensed`) and goes back to the most preferred one as soon as
+//! that is well (`failback`).
 
-use alloc::{collections::VecDeque, string::String};
+use alloc::{collections::VecDeque, vec::Vec};
 
 mod backoff;
+mod drain;
 mod ending;
+mod failback;
+mod failure;
 mod grace;
 pub mod io;
+mod licensed;
+mod line;
 mod loss;
-mod round;
+mod search;
 mod start;
+mod telling;
 
 use self::{
     backoff::Backoff,
-    grace::Grace,
     io::{Attempt, Effect, Exit, Hook, Input, ServerIndex, Settings, Told},
-    round::{Round, Telling},
+    licensed::Held,
+    line::Line,
+    loss::Loss,
+    search::Search,
+    telling::Telling,
 };
-use crate::{
-    grant::Grant,
-    id::SessionId,
-    time::{Elapsed, Now, SECOND_MS},
-};
+use crate::time::{Elapsed, Now, SECOND_MS};
 
 /// How long a connection may take, and a login or check may stay unanswered, in milliseconds.
 const ANSWER_TIMEOUT_MS: u64 = 10 * SECOND_MS;
@@ -43,18 +52,20 @@ pub struct Client {
     settings: Settings,
     license: License,
     guest: Guest,
-    link: Link,
-    attempt: Attempt,
+    /// One for each server, in the order of preference.
+    lines: Vec<Line>,
+    /// The last attempt's number.
+    attempts: Attempt,
+    search: Search,
+    /// When servers of higher preference are probed next, if they are.
+    probe_at: Elapsed,
     backoff: Backoff,
-    round: Round,
     telling: Telling,
-    /// The last loss was answered by an attempt at once, and there was no quiet time since.
-    hurried: bool,
-    /// The grant that was valid last; its session is what the server knows this client by.
-    grant: Option<Grant>,
+    /// The grant that was valid last.
+    held: Option<Held>,
     /// The operator wants the end.
     stop_requested: bool,
-    /// How the program ends once the seat has gone back.
+    /// How the program ends once every seat has gone back.
     ends_as: Exit,
     /// [`Effect::Exit`] was handed out: nothing comes after it.
     over: bool,
@@ -66,10 +77,10 @@ pub struct Client {
 enum License {
     /// Not yet; tried at least until then.
     Wanted { give_up_at: Elapsed },
-    /// Yes, on one connection since then; the next check is due then.
-    Valid { since: Elapsed, next_check: Elapsed },
-    /// Not any more. `announced`: the log knows; a link that is regained at once is no loss.
-    Lost { grace: Grace, announced: bool },
+    /// Yes, on the connection to this server since then; the next check is due then.
+    Valid { server: ServerIndex, since: Elapsed, next_check: Elapsed },
+    /// Not any more.
+    Lost(Loss),
     /// None is wanted: before the start, and when the program ends.
     NotWanted,
 }
@@ -99,35 +110,22 @@ enum AskedBy {
     Operator,
 }
 
-/// The connection of the current attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
-    /// None; the next attempt is due then, if one is.
-    Down { retry_at: Option<Elapsed> },
-    /// Being made; given up then.
-    Connecting { server: ServerIndex, until: Elapsed },
-    /// Up, and a login or check is out; given up then.
-    Asking { server: ServerIndex, until: Elapsed },
-    /// Up and quiet.
-    Up { server: ServerIndex },
-    /// Up, and the logout is out; not waited for after then.
-    LoggingOut { server: ServerIndex, until: Elapsed },
-}
-
 impl Client {
     /// A client that does nothing before [`Input::Start`].
     pub fn new(settings: Settings) -> Self {
+        let mut lines = Vec::new();
+        lines.resize_with(settings.servers.max(1), Line::default);
         Self {
             backoff: Backoff::new(settings.seed),
             settings,
             license: License::NotWanted,
             guest: Guest::NotStarted,
-            link: Link::Down { retry_at: None },
-            attempt: 0,
-            round: Round::default(),
+            lines,
+            attempts: 0,
+            search: Search::Off,
+            probe_at: Elapsed::default(),
             telling: Telling::default(),
-            hurried: false,
-            grant: None,
+            held: None,
             stop_requested: false,
             ends_as: Exit::Stopped,
             over: false,
@@ -138,41 +136,46 @@ impl Client {
     /// Takes what happened, at the time `now`. What belongs to an attempt that was given up, and
     /// what comes after the end, changes nothing.
     pub fn handle(&mut self, now: Now, input: Input) {
-        if self.over {
-            return;
+        if !self.over {
+            self.take(now, input);
         }
+        if !self.over {
+            self.look_at_the_clock(now);
+        }
+    }
+
+    fn take(&mut self, now: Now, input: Input) {
+        let server = line::attempt_of(&input).and_then(|attempt| self.server_of(attempt));
         match input {
             Input::Start => self.start(now),
-            Input::Connected { attempt } if attempt == self.attempt => self.connected(now),
-            Input::NotConnected { attempt, why } if attempt == self.attempt => {
-                self.not_connected(now, why);
-            }
-            Input::LinkLost { attempt, why, late_ms } if attempt == self.attempt => {
-                self.link_lost(now, why, late_ms);
-            }
-            Input::Granted { attempt, grant } if attempt == self.attempt => {
-                self.granted(now, grant);
-            }
-            Input::Refused { attempt, refusal } if attempt == self.attempt => {
-                self.refused(now, refusal);
-            }
-            Input::Revoked { attempt, refusal } if attempt == self.attempt => {
-                self.revoked(now, refusal);
-            }
-            Input::LoggedOut { attempt } if attempt == self.attempt => self.logged_out(),
             Input::GuestEnded => self.guest_ended(now),
             Input::GuestFailed => self.guest_failed(now),
             Input::StopRequested => self.stop_requested(now),
-            Input::Tick
-            | Input::Connected { .. }
-            | Input::NotConnected { .. }
-            | Input::LinkLost { .. }
-            | Input::Granted { .. }
-            | Input::Refused { .. }
-            | Input::Revoked { .. }
-            | Input::LoggedOut { .. } => {}
+            said => {
+                if let Some(server) = server {
+                    self.hear(now, server, said);
+                }
+            }
         }
-        self.look_at_the_clock(now);
+    }
+
+    /// Takes what happened on a server's line.
+    fn hear(&mut self, now: Now, server: ServerIndex, said: Input) {
+        match said {
+            Input::Connected { .. } => self.connected(now, server),
+            Input::NotConnected { why, .. } => self.not_connected(now, server, why),
+            Input::LinkLost { why, late_ms, .. } => self.link_lost(now, server, why, late_ms),
+            Input::Granted { grant, .. } => self.granted(now, server, grant),
+            Input::Refused { refusal, .. } => self.refused(now, server, refusal),
+            Input::Revoked { refusal, .. } => self.revoked(now, server, refusal),
+            Input::Closing { .. } => self.closing(now, server),
+            Input::LoggedOut { .. } => self.logged_out(server),
+            Input::Start
+            | Input::GuestEnded
+            | Input::GuestFailed
+            | Input::StopRequested
+            | Input::Tick => {}
+        }
     }
 
     /// The next thing to do, in order; `None` when there is nothing more.
@@ -181,56 +184,26 @@ impl Client {
     }
 
     /// When to come back with [`Input::Tick`] at the latest; `None`: only when something happens.
+    /// After [`Self::handle`] it lies in the future.
     pub fn deadline(&self) -> Option<Elapsed> {
         let license = match &self.license {
-            License::Valid { next_check, .. } if matches!(self.link, Link::Up { .. }) => {
-                Some(*next_check)
+            License::Valid { server, next_check, .. } => {
+                (self.lines[*server].state == line::State::Up).then_some(*next_check)
             }
-            License::Lost { grace, .. } if self.guest_may_be_asked() => Some(grace.deadline()),
-            License::Valid { .. }
-            | License::Lost { .. }
-            | License::Wanted { .. }
-            | License::NotWanted => None,
-        };
-        let link = match self.link {
-            Link::Down { retry_at } => retry_at,
-            Link::Connecting { until, .. }
-            | Link::Asking { until, .. }
-            | Link::LoggingOut { until, .. } => Some(until),
-            Link::Up { .. } => None,
+            License::Lost(loss) if self.guest_may_be_asked() => Some(loss.grace.deadline()),
+            License::Lost(_) | License::Wanted { .. } | License::NotWanted => None,
         };
         let guest = match self.guest {
             Guest::Asked { stop_at, .. } => stop_at,
             Guest::NotStarted | Guest::Runs | Guest::Stopped { .. } | Guest::Ended => None,
         };
-        [license, link, guest].into_iter().flatten().min()
-    }
-
-    /// The session that the server knows this client by.
-    fn session(&self) -> Option<SessionId> {
-        self.grant.as_ref().map(|grant| grant.session)
+        let lines = self.lines.iter().filter_map(Line::deadline);
+        let others = [license, guest, self.search_deadline(), self.probe_deadline()];
+        lines.chain(others.into_iter().flatten()).min()
     }
 
     fn guest_may_be_asked(&self) -> bool {
         matches!(self.guest, Guest::Runs | Guest::Asked { .. })
-    }
-
-    /// The server that is spoken to; the first when there is none.
-    fn server(&self) -> ServerIndex {
-        match self.link {
-            Link::Connecting { server, .. }
-            | Link::Asking { server, .. }
-            | Link::Up { server }
-            | Link::LoggingOut { server, .. } => server,
-            Link::Down { .. } => 0,
-        }
-    }
-
-    fn disconnect(&mut self) {
-        if !matches!(self.link, Link::Down { .. }) {
-            self.do_next(Effect::Disconnect);
-        }
-        self.link = Link::Down { retry_at: None };
     }
 
     fn do_next(&mut self, effect: Effect) {
@@ -246,35 +219,11 @@ impl Client {
     }
 
     fn look_at_the_clock(&mut self, now: Now) {
-        match self.link {
-            Link::Down { retry_at: Some(retry_at) } if retry_at <= now.elapsed => {
-                self.begin_round(now);
-            }
-            Link::Connecting { until, .. } if until <= now.elapsed => {
-                self.link_lost(now, String::from("no connection came about in time"), 0);
-            }
-            Link::Asking { until, .. } if until <= now.elapsed => {
-                self.link_lost(now, String::from("the server did not answer in time"), 0);
-            }
-            Link::LoggingOut { until, .. } if until <= now.elapsed => self.hang_up(),
-            Link::Up { server } => self.check_when_due(now, server),
-            _ => {}
-        }
+        self.look_at_the_lines(now);
+        self.look_at_the_search(now);
+        self.check_when_due(now);
+        self.probe_when_due(now);
         self.look_at_the_grace_period(now);
         self.look_at_the_guest(now);
     }
-
-    fn check_when_due(&mut self, now: Now, server: ServerIndex) {
-        if let (License::Valid { next_check, .. }, Some(session)) = (&self.license, self.session())
-            && *next_check <= now.elapsed
-        {
-            self.link = Link::Asking { server, until: answer_by(now) };
-            self.do_next(Effect::Check { session });
-        }
-    }
-}
-
-/// Until when an answer is waited for.
-fn answer_by(now: Now) -> Elapsed {
-    now.elapsed.plus_ms(ANSWER_TIMEOUT_MS)
 }

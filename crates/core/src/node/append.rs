@@ -4,13 +4,14 @@ use alloc::{
     collections::BTreeMap,
     format,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 
 use super::{
     Asker, Node,
     event::{AppendError, Event, Record, SessionRecord},
-    io::{Answer, AppendId, Effect, Note, Ticket},
+    io::{Answer, AppendId, Durable, Effect, Note, Ticket},
     sessions::State,
 };
 use crate::{
@@ -28,6 +29,8 @@ pub(super) enum Waiting {
     Grant(Asker),
     /// A client, for the end of its session.
     Logout(Asker, SessionId),
+    /// A client, for a grant that promises more than any before.
+    Promise(Asker, SessionId),
     /// The administrator.
     Reply(Ticket, &'static str),
 }
@@ -77,6 +80,26 @@ impl Appends {
         self.failing
     }
 
+    /// Continues above `position`, which some client has seen.
+    pub(super) fn go_on_above(&mut self, position: u64) {
+        self.position = self.position.max(position);
+    }
+
+    /// The append that was decided last.
+    pub(super) fn last_id(&self) -> AppendId {
+        self.last_id
+    }
+
+    /// The oldest append whose outcome is not known.
+    pub(super) fn first_under_way(&self) -> Option<AppendId> {
+        self.under_way.first_key_value().map(|(id, _)| *id)
+    }
+
+    /// Whether something is to be tried again.
+    pub(super) fn has_unfinished(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+
     /// Keeps an event that the ledger refused, for another try.
     pub(super) fn keep(&mut self, event: Event) {
         self.unfinished.push(event);
@@ -108,30 +131,47 @@ impl Node {
     }
 
     /// Takes the outcome of an append.
-    pub(super) fn appended(&mut self, now: Now, id: AppendId, outcome: Result<(), AppendError>) {
+    pub(super) fn appended(
+        &mut self,
+        now: Now,
+        id: AppendId,
+        outcome: Result<Durable, AppendError>,
+    ) {
         let Some(under_way) = self.appends.under_way.remove(&id) else { return };
-        self.note_ledger(outcome.as_ref().err());
+        self.note_ledger(&outcome);
+        let failed = outcome.is_err();
         if let Waiting::Grant(asker) = under_way.waiting {
             self.count_login_decided(asker.link);
         }
         match outcome {
-            Ok(()) => self.become_durable(now, under_way),
+            Ok(durable) => self.become_durable(now, under_way, durable),
             Err(error) => self.come_to_nothing(now, under_way, &error),
         }
+        self.tell_questions(id, failed);
     }
 
-    fn note_ledger(&mut self, error: Option<&AppendError>) {
-        let note = match (error, self.appends.failing) {
-            (Some(error), false) => Note::LedgerFailed(error.to_string()),
-            (None, true) => Note::LedgerRecovered,
-            _ => return,
-        };
-        self.appends.failing = error.is_some();
-        self.note(note);
+    /// A ledger whose marks are kept in the reserve fails all the same.
+    fn note_ledger(&mut self, outcome: &Result<Durable, AppendError>) {
+        let fails = *outcome != Ok(Durable::Ledger);
+        if core::mem::replace(&mut self.appends.failing, fails) == fails {
+            return;
+        }
+        self.note(match outcome {
+            Ok(Durable::Ledger) => Note::LedgerRecovered,
+            Ok(Durable::Reserve) => Note::LedgerFailed(String::from(
+                "it takes nothing; hours and other marks are kept in the reserve",
+            )),
+            Err(error) => Note::LedgerFailed(error.0.clone()),
+        });
     }
 
-    fn become_durable(&mut self, now: Now, UnderWay { records, waiting, .. }: UnderWay) {
-        if let Some(last) = records.last() {
+    fn become_durable(
+        &mut self,
+        now: Now,
+        UnderWay { records, waiting, .. }: UnderWay,
+        durable: Durable,
+    ) {
+        if let Some(last) = records.last().filter(|_| durable == Durable::Ledger) {
             self.appends.durable_position = self.appends.durable_position.max(last.position);
         }
         let opened = opened_session(&records);
@@ -141,6 +181,8 @@ impl Node {
         match (waiting, opened) {
             (Waiting::Grant(asker), Some(session)) => self.admit(now, asker, &session),
             (Waiting::Logout(asker, session), _) => self.tell(asker, Answer::LoggedOut(session)),
+            // Asked anew: the session may have ended meanwhile, or been promised still more.
+            (Waiting::Promise(asker, session), _) => self.check(now, asker, session),
             (Waiting::Reply(ticket, done), _) => self.reply(ticket, Ok(done.to_string())),
             (Waiting::Grant(_) | Waiting::NoOne, _) => {}
         }
@@ -165,6 +207,7 @@ impl Node {
             (Waiting::Logout(asker, _), _) => {
                 self.refuse(asker, busy("the seat becomes free when it can"));
             }
+            (Waiting::Promise(asker, session), _) => self.grant_as_promised(now, asker, session),
             (Waiting::Reply(ticket, _), _) => {
                 self.reply(ticket, Err(busy("it is tried again until it can")));
             }
@@ -182,10 +225,21 @@ impl Node {
         unfinished.retain(|event| match event {
             // A successor took the seat over, and the ledger knows.
             Event::SessionClosed { number, .. } => self.sessions.find(*number).is_some(),
+            // The seat is free or was moved on.
+            Event::SessionPlaced { number, section, .. } => {
+                let session = self.sessions.find(*number);
+                session.is_some_and(|session| session.record.section == *section)
+            }
+            Event::HoldersUnknown { unknown } => *unknown == self.holders.are_unknown(),
             _ => true,
         });
-        if !unfinished.is_empty() {
-            self.commit(now, unfinished, Waiting::NoOne);
+        // Each mark on its own: a reserve takes them, and nothing else.
+        let is_mark = |event: &Event| matches!(event, Event::LicenseSeen { .. });
+        let (marks, others): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(is_mark);
+        for events in marks.into_iter().map(|mark| vec![mark]).chain([others]) {
+            if !events.is_empty() {
+                self.commit(now, events, Waiting::NoOne);
+            }
         }
     }
 }

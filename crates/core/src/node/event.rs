@@ -10,7 +10,7 @@ use crate::{
     reason::{ReasonCode, Refusal},
     select::Wanted,
     text::Name,
-    time::Utc,
+    time::{Moment, Utc},
 };
 
 /// One line of the ledger.
@@ -59,6 +59,32 @@ pub enum Event {
         version: u32,
         /// Milliseconds, in all.
         used_ms: u64,
+        /// Up to when they were charged.
+        charged_to: Moment,
+    },
+    /// A grant promised a session's seat for longer than any before.
+    SessionPromised {
+        /// Whose.
+        number: SessionNumber,
+        /// The longest promise, in milliseconds; see [`SessionRecord::promised_lease_ms`].
+        lease_ms: u64,
+        /// See [`SessionRecord::promised_grace`].
+        through_grace: bool,
+    },
+    /// An update of the license moved a session's seat to another of its sections.
+    SessionPlaced {
+        /// Whose.
+        number: SessionNumber,
+        /// The product section, counted from 0 in the license version that moved it.
+        section: usize,
+        /// The section's product code.
+        product_code: Name,
+    },
+    /// Whether there may be holders of seats that the ledger does not name, from here on: a client
+    /// has proven that records are missing, or every holder that was forgotten must have ended.
+    HoldersUnknown {
+        /// Becomes [`Remembered::may_lack_holders`].
+        unknown: bool,
     },
     /// Someone was refused.
     Denied(Denial),
@@ -89,7 +115,7 @@ pub struct SessionRecord {
     pub memory_mb: u64,
     /// The license that the seat is from.
     pub license_id: LicenseId,
-    /// The product section, counted from 0 in the license version of the login.
+    /// The product section, counted from 0 in the license version that placed the session there.
     pub section: usize,
     /// The section's product code; finds the section again when a newer version orders them anew.
     pub product_code: Name,
@@ -176,10 +202,22 @@ pub struct Remembered {
     pub blocked: Vec<BlockedRun>,
     /// The highest version seen of each license.
     pub versions: BTreeMap<LicenseId, u32>,
-    /// The run time used of each license version, in milliseconds.
-    pub hours_used_ms: BTreeMap<(LicenseId, u32), u64>,
+    /// The run time used of each license version.
+    pub meters: BTreeMap<(LicenseId, u32), Metered>,
     /// The time mark.
     pub time_mark: Option<Utc>,
+    /// Whether there may be holders of seats that this does not name: it comes from a backup, or
+    /// what was there before is lost. Stays set until an [`Event::HoldersUnknown`] takes it back.
+    pub may_lack_holders: bool,
+}
+
+/// What is remembered of a meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metered {
+    /// Run time used, in milliseconds.
+    pub used_ms: u64,
+    /// Up to when it was charged; `None`: not known.
+    pub charged_to: Option<Moment>,
 }
 
 /// An append did not become durable.

@@ -97,19 +97,17 @@ impl Node {
     pub(super) fn go_live(&mut self, now: Now, asker: Asker, number: SessionNumber) {
         let Some(session) = self.sessions.find(number) else { return };
         let (who, before) = (who(session), session.state);
-        match before {
-            State::Live(_) => {}
-            State::Left { since, .. } => self.start_meter(now, number, Some(since)),
-            State::Opening | State::Held { .. } | State::Closing => {
-                self.start_meter(now, number, None);
-            }
+        if !matches!(before, State::Live(_)) {
+            self.start_meter(now, number);
         }
+        self.confirm_holder(number);
         self.sessions.set_state(number, State::Live(asker.link));
         self.note(Note::LoggedIn(who));
         self.grant(now, asker, number);
     }
 
-    /// Tells a client what its session allows now.
+    /// Tells a client what its session allows now. A grant that promises its seat for longer than any
+    /// before is written down first: whatever is installed after a restart, the seat stays reserved.
     pub(super) fn grant(&mut self, now: Now, asker: Asker, number: SessionNumber) {
         self.charge(now, number);
         let Some(Session { record, .. }) = self.sessions.find(number) else { return };
@@ -118,9 +116,46 @@ impl Node {
         };
         let seat = Seat { license, index: record.section, session: record.id };
         let grant = self.offer(now, &seat, &record.hardware);
+        let (id, lease_ms) = (record.id, grant.lease_ms);
         let through_grace = license.lease == Lease::Grace;
-        self.sessions.promise(number, grant.lease_ms, through_grace);
+        if lease_ms > record.promised_lease_ms || (through_grace && !record.promised_grace) {
+            let promised = Event::SessionPromised { number, lease_ms, through_grace };
+            return self.commit(now, vec![promised], Waiting::Promise(asker, id));
+        }
+        self.sessions.set_granted_at(number, now.elapsed);
         self.tell(asker, Answer::Granted(grant));
+    }
+
+    /// A longer promise could not be written down. A session goes on whatever the ledger does, but
+    /// one that was promised its seat until it has ended may for now run no longer than that.
+    pub(super) fn grant_as_promised(&mut self, now: Now, asker: Asker, id: SessionId) {
+        let (number, mut grant) = match self.promised_offer(now, asker, id) {
+            Ok(offer) => offer,
+            Err(refusal) => return self.refuse(asker, refusal),
+        };
+        let Some(Session { record, .. }) = self.sessions.find(number) else { return };
+        if record.promised_grace {
+            let longest_ms = (record.promised_lease_ms.saturating_mul(100) / 101)
+                .saturating_sub(self.settings.heartbeat_timeout_ms);
+            grant.grace_ms = grant.grace_ms.min(longest_ms);
+        }
+        grant.lease_ms = grant.lease_ms.min(record.promised_lease_ms);
+        self.sessions.set_granted_at(number, now.elapsed);
+        self.tell(asker, Answer::Granted(grant));
+    }
+
+    fn promised_offer(
+        &self,
+        now: Now,
+        asker: Asker,
+        id: SessionId,
+    ) -> Result<(SessionNumber, Grant), Refusal> {
+        let session = self.on_link_of(asker, id)?;
+        let (license, _) = self.section_of(session)?;
+        self.may_go_on(now, license, session)?;
+        let record = &session.record;
+        let seat = Seat { license, index: record.section, session: record.id };
+        Ok((record.number, self.offer(now, &seat, &record.hardware)))
     }
 
     /// What a seat in this section allows.

@@ -5,13 +5,13 @@ use alloc::{string::String, vec::Vec};
 use super::event::{AppendError, Record};
 use crate::{
     fingerprint::Machine,
-    grant::Grant,
+    grant::{Grant, Witness},
     id::{HostKey, LicenseId, LinkId, RunId, SessionId, SessionNumber},
     license::{License, ProductVersion, Verified},
     reason::Refusal,
     select::Wanted,
     text::{Name, Passphrase},
-    time::Elapsed,
+    time::{Elapsed, Utc},
 };
 
 /// Names a request of one link; the client chooses it and finds it again in the answer.
@@ -78,7 +78,7 @@ pub enum Input {
         /// Which.
         id: AppendId,
         /// Durable, or not at all.
-        outcome: Result<(), AppendError>,
+        outcome: Result<Durable, AppendError>,
     },
     /// The administrator takes a session's seat back.
     Release {
@@ -87,10 +87,24 @@ pub enum Input {
         /// Which session.
         number: SessionNumber,
     },
+    /// Someone wants to know when everything that was decided so far is durable.
+    Settle {
+        /// Names the question.
+        ticket: Ticket,
+    },
     /// The server is about to stop: say so to every client and let no one in.
     Drain,
     /// The deadline has come.
     Tick,
+}
+
+/// Where an append is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// In the ledger.
+    Ledger,
+    /// Only in the reserve, which holds marks and meters while the ledger takes nothing.
+    Reserve,
 }
 
 /// A client's question.
@@ -124,6 +138,8 @@ pub struct Login {
     pub session: Option<SessionId>,
     /// The run of the client program.
     pub run: RunId,
+    /// What this server had granted to the same host before: its marks count here.
+    pub witnesses: Vec<Verified<Witness>>,
 }
 
 impl Login {
@@ -259,8 +275,64 @@ pub enum Note {
     ClockAhead(u64),
     /// The wall clock is fine again.
     ClockSound,
+    /// A client has shown a grant that says more than the ledger knew: an older ledger was put in
+    /// place. What it says counts now.
+    MarkRaised(RaisedMark),
+    /// A `COUNTDOWN` license has only this much run time left, in milliseconds; said once for each
+    /// of a few thresholds.
+    HoursLow {
+        /// Which.
+        id: LicenseId,
+        /// Milliseconds left.
+        remaining_ms: u64,
+    },
+    /// The ledger may have forgotten who holds seats of `lease = "grace"` licenses, so newcomers get
+    /// none for this long, in milliseconds.
+    HoldersUnknown {
+        /// Milliseconds from now.
+        for_ms: u64,
+    },
     /// The ledger can't be written, and why; said once until it can.
     LedgerFailed(String),
     /// The ledger can be written again.
     LedgerRecovered,
+}
+
+/// A high-water mark that a client's grant has raised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RaisedMark {
+    /// A higher version of a license was installed here once.
+    LicenseVersion {
+        /// Which license.
+        id: LicenseId,
+        /// What the ledger knew; 0: nothing.
+        from: u32,
+        /// What was shown.
+        to: u32,
+    },
+    /// More run time of a license version was used.
+    HoursUsed {
+        /// Which license.
+        id: LicenseId,
+        /// Which version of it.
+        version: u32,
+        /// What the ledger knew, in milliseconds.
+        from_ms: u64,
+        /// What was shown, in milliseconds.
+        to_ms: u64,
+    },
+    /// It was later than the time mark says.
+    Time {
+        /// The mark.
+        from: Utc,
+        /// What was shown.
+        to: Utc,
+    },
+    /// The ledger had more records.
+    LedgerPosition {
+        /// What the ledger has.
+        from: u64,
+        /// What was shown.
+        to: u64,
+    },
 }

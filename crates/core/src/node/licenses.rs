@@ -4,6 +4,8 @@ use alloc::{collections::BTreeMap, format, vec::Vec};
 
 use super::{
     Node,
+    append::Waiting,
+    event::Event,
     io::{Note, UnusableLicense},
     sessions::{NO_END, State},
 };
@@ -57,6 +59,7 @@ impl Node {
             }
         }
         self.note_without_license();
+        self.note_unknown_holders(now);
         self.next_review = now.elapsed;
     }
 
@@ -98,8 +101,12 @@ impl Node {
     fn settle_sessions(&mut self, now: Now, id: &LicenseId, before: Option<&License>) {
         let Some(Installed { license, .. }) = self.licenses.get(id) else { return };
         let placing = self.place_sessions(now, license, before);
-        for (number, section) in placing.placed {
-            self.sessions.set_section(number, section);
+        let seats = placing.placed.iter().chain(&placing.reserved);
+        let moves: Vec<Event> = seats.filter_map(|to| self.section_move(license, *to)).collect();
+        if !moves.is_empty() {
+            self.commit(now, moves, Waiting::NoOne);
+        }
+        for (number, _) in placing.placed {
             self.count_lease(now, number);
         }
         for (number, refusal) in placing.refused {
@@ -108,13 +115,30 @@ impl Node {
         }
     }
 
-    /// A reservation whose length was not known counts from when its license is.
+    /// What is to be remembered of a session that a new version serves in another section: after a
+    /// restart its seat must count where it did before.
+    fn section_move(
+        &self,
+        license: &License,
+        (number, section): (SessionNumber, usize),
+    ) -> Option<Event> {
+        let record = &self.sessions.find(number)?.record;
+        let product_code = license.sections[section].code.clone();
+        let stays = record.section == section && record.product_code == product_code;
+        (!stays).then_some(Event::SessionPlaced { number, section, product_code })
+    }
+
+    /// A reservation whose length was not known counts from when its license is. One that a new
+    /// version makes longer is longer at once: that version may count on it.
     pub(super) fn count_lease(&mut self, now: Now, number: SessionNumber) {
         let state = self.sessions.find(number).map(|session| session.state);
-        if let Some(State::Left { since, until: NO_END }) = state {
-            let until = self.reserved_until(number, now.elapsed);
-            self.sessions.set_state(number, State::Left { since, until });
-        }
+        let Some(State::Left { since, until }) = state else { return };
+        let until = if until == NO_END {
+            self.reserved_until(number, now.elapsed)
+        } else {
+            until.max(self.reserved_until(number, since))
+        };
+        self.sessions.set_state(number, State::Left { since, until });
     }
 
     /// The server begins to serve: what its ledger remembers meets what is installed, and every
@@ -122,6 +146,7 @@ impl Node {
     /// installed again: no one else could take it anyway.
     pub(super) fn begin_to_serve(&mut self, now: Now) {
         self.ready = true;
+        self.count_unknown_holders(now);
         let ids: Vec<LicenseId> = self.licenses.keys().cloned().collect();
         for id in &ids {
             self.settle_sessions(now, id, None);
@@ -131,6 +156,7 @@ impl Node {
         }
         self.next_review = now.elapsed;
         self.review(now);
+        self.served_from.get_or_insert(self.time_mark.mark(now));
     }
 }
 

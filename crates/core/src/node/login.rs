@@ -33,6 +33,7 @@ pub(super) enum Placement {
 impl Node {
     pub(super) fn login(&mut self, now: Now, asker: Asker, login: Login, fresh: SessionId) {
         let Some(host) = self.host_of(asker.link) else { return };
+        self.hear_witnesses(now, &login.witnesses);
         match self.place(asker, host, &login) {
             Placement::Refused(refusal) => self.deny(now, asker, &login, refusal),
             Placement::Resume(number) => self.resume(now, asker, number, &login),
@@ -109,9 +110,13 @@ impl Node {
     }
 
     /// Gives a session back to the client that proved it is its own. Its seat was never free, so
-    /// nothing has to be written.
+    /// nothing has to be written. A client that has used up the hours while it was away is refused,
+    /// and its session revoked like every other of the license: its grace period goes on.
     fn resume(&mut self, now: Now, asker: Asker, number: SessionNumber, login: &Login) {
         if let Err(refusal) = self.may_resume(now, number, login) {
+            return self.deny(now, asker, login, refusal);
+        }
+        if let Err(refusal) = self.charge_absence(now, number) {
             return self.deny(now, asker, login, refusal);
         }
         if let Some(link) = self.links.get(&asker.link) {
@@ -147,6 +152,7 @@ impl Node {
             Ok(choice) => choice,
             Err(refusal) => return self.deny(now, asker, &login, refusal),
         };
+        let started = self.meter_begins(now, choice.license, predecessor);
         let record = SessionRecord {
             number: SessionNumber(self.last_session + 1),
             id: fresh,
@@ -169,7 +175,9 @@ impl Node {
         };
         self.last_session += 1;
         self.count_login_begun(asker.link);
-        self.commit(now, vec![Event::SessionOpened(record)], Waiting::Grant(asker));
+        let mut events = vec![Event::SessionOpened(record)];
+        events.extend(started);
+        self.commit(now, events, Waiting::Grant(asker));
     }
 
     fn count_login_begun(&mut self, link: LinkId) {
@@ -195,7 +203,7 @@ impl Node {
             let license = &installed.license;
             candidates.extend(
                 (0..license.sections.len())
-                    .map(|index| self.candidate(now, license, index, predecessor)),
+                    .map(|index| self.seat_for(now, login, license, index, predecessor)),
             );
         }
         if candidates.is_empty() {
@@ -207,26 +215,44 @@ impl Node {
         Ok(choice)
     }
 
+    /// What a section offers to a login, which takes over its predecessor's seat if that is there.
+    fn seat_for<'a>(
+        &self,
+        now: Now,
+        login: &Login,
+        license: &'a License,
+        index: usize,
+        predecessor: Option<SessionNumber>,
+    ) -> Candidate<'a> {
+        let section = (license.id.clone(), index);
+        let before = predecessor.and_then(|number| self.sessions.find(number));
+        let before = before.map(|session| &session.record);
+        let before = before.filter(|record| record.license_id == license.id);
+        let inherited = before.filter(|record| record.section == index).map(|record| record.number);
+        let held = self.sessions.seats_held(&section) - usize::from(inherited.is_some());
+        let mut free = (license.sections[index].instances as usize).saturating_sub(held);
+        if license.lease == Lease::Grace {
+            // An update may have taken away the section of a client that runs on.
+            let held = self.sessions.seats_held_of(&license.id) - usize::from(before.is_some());
+            let instances = license.sections.iter().map(|section| section.instances as usize);
+            free = free.min(instances.sum::<usize>().saturating_sub(held));
+        }
+        Candidate {
+            free_seats: u32::try_from(free).unwrap_or(u32::MAX),
+            holders_unknown_ms: self.must_wait_ms(now, login, license, inherited),
+            ..self.candidate(now, license, index)
+        }
+    }
+
+    /// A section beside its license, for a session that has its seat.
     pub(super) fn candidate<'a>(
         &self,
         now: Now,
         license: &'a License,
         index: usize,
-        predecessor: Option<SessionNumber>,
     ) -> Candidate<'a> {
-        let key = (license.id.clone(), index);
-        let inherited =
-            predecessor.and_then(|number| self.sessions.find(number)).is_some_and(|session| {
-                (&session.record.license_id, session.record.section) == (&key.0, index)
-            });
-        let held = self.sessions.seats_held(&key) - usize::from(inherited);
-        let free = (license.sections[index].instances as usize).saturating_sub(held);
-        Candidate {
-            license,
-            index,
-            hours_left: self.remaining_ms(now, license) != Some(0),
-            free_seats: u32::try_from(free).unwrap_or(u32::MAX),
-        }
+        let hours_left = self.remaining_ms(now, license) != Some(0);
+        Candidate { license, index, hours_left, free_seats: 0, holders_unknown_ms: None }
     }
 }
 

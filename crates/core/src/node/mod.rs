@@ -14,6 +14,7 @@
 //! - `append`, `stage`: durability, and the three phases of an event.
 //! - `licenses`, `standing`, `placing`, `hours`: what is installed, what of it is valid now, whom it
 //!   covers, and for how long it runs.
+//! - `witnesses`, `holders`: what a ledger that is older than its clients may not know.
 //! - `review`: everything that time alone changes; `view`: what the lists show.
 
 use alloc::{
@@ -25,6 +26,7 @@ mod append;
 mod denial;
 pub mod event;
 mod granting;
+mod holders;
 mod hours;
 pub mod io;
 mod licenses;
@@ -33,10 +35,12 @@ mod placing;
 mod review;
 mod session;
 pub mod sessions;
+mod settling;
 mod stage;
 mod standing;
 mod takeover;
 mod view;
+mod witnesses;
 
 pub use placing::Preview;
 pub use view::{LicenseView, SectionView, SessionView};
@@ -44,19 +48,21 @@ pub use view::{LicenseView, SectionView, SessionView};
 use self::{
     append::Appends,
     event::{BlockedRun, Denial, Remembered},
+    holders::Holders,
     io::{Answer, Ask, Effect, Input, Note, RequestId, UnusableLicense, Who},
     licenses::Installed,
     sessions::{NO_END, Session, Sessions, State},
+    settling::Questions,
     takeover::ParkedLogins,
 };
 use crate::{
     fingerprint::Machine,
-    id::{HostKey, LicenseId, LinkId, RunId, ServerKey, SessionNumber},
+    id::{BootId, HostKey, LicenseId, LinkId, RunId, ServerKey, SessionNumber},
     mark::{ClockState, TimeMark},
     meter::Meter,
     reason::{ReasonCode, Refusal},
     text::Name,
-    time::{Elapsed, Now, Utc},
+    time::{Elapsed, Moment, Now, Utc},
 };
 
 /// The most sessions of one link.
@@ -70,6 +76,8 @@ pub const MAX_DENIALS_KEPT: usize = 1_000;
 pub struct Settings {
     /// The server's own key, which its licenses must be bound to.
     pub server_key: ServerKey,
+    /// The boot that the elapsed times of every [`Now`] count from.
+    pub boot: BootId,
     /// How long a link may be silent before either side takes it for dead, in milliseconds.
     pub heartbeat_timeout_ms: u64,
 }
@@ -112,11 +120,25 @@ pub struct Node {
     clock_state: ClockState,
     sessions: Sessions,
     last_session: u64,
+    /// When this process began, and the last session that is older than it.
+    started: Elapsed,
+    last_older_session: u64,
     blocked: BTreeMap<(HostKey, Name), RunId>,
     links: BTreeMap<LinkId, Link>,
     parked: ParkedLogins,
     appends: Appends,
     overtaken: BTreeMap<SessionNumber, Overtaken>,
+    questions: Questions,
+    holders: Holders,
+    marks_raised: u64,
+    /// The last record when this process began, or what a witness has proven since.
+    position_at_start: u64,
+    /// The time mark when it began to serve.
+    served_from: Option<Utc>,
+    /// Whether a witness has proven that records are missing.
+    ledger_is_old: bool,
+    /// How many of the thresholds for low hours were noted of a license version.
+    low_hours_noted: BTreeMap<(LicenseId, u32), usize>,
     denials: VecDeque<(Utc, Denial)>,
     effects: VecDeque<Effect>,
     next_review: Elapsed,
@@ -134,9 +156,12 @@ impl Node {
         let mut sessions = Sessions::default();
         for record in remembered.sessions {
             let state = State::Left { since: now.elapsed, until: NO_END };
-            sessions.insert(Session { record, state });
+            sessions.insert(Session::new(record, state));
         }
-        let resumed = |(key, used_ms)| (key, Meter::resume(used_ms, now.elapsed));
+        let time_mark = TimeMark::resume(remembered.time_mark, now);
+        let moment =
+            Moment { boot: settings.boot, elapsed: now.elapsed, wall: time_mark.judged(now) };
+        let resumed = |(key, metered)| (key, Meter::resume(metered, moment));
         let block = |run: BlockedRun| ((run.host, run.emulator), run.run);
         Self {
             settings,
@@ -144,16 +169,25 @@ impl Node {
             licenses: BTreeMap::new(),
             unusable: Vec::new(),
             versions: remembered.versions,
-            meters: remembered.hours_used_ms.into_iter().map(resumed).collect(),
-            time_mark: TimeMark::resume(remembered.time_mark, now),
+            meters: remembered.meters.into_iter().map(resumed).collect(),
+            time_mark,
             clock_state: ClockState::Sound,
             sessions,
             last_session: remembered.last_session,
+            started: now.elapsed,
+            last_older_session: remembered.last_session,
             blocked: remembered.blocked.into_iter().map(block).collect(),
             links: BTreeMap::new(),
             parked: ParkedLogins::default(),
             appends: Appends::new(remembered.position),
             overtaken: BTreeMap::new(),
+            questions: Questions::default(),
+            holders: Holders::new(remembered.may_lack_holders, now),
+            marks_raised: 0,
+            position_at_start: remembered.position,
+            served_from: None,
+            ledger_is_old: false,
+            low_hours_noted: BTreeMap::new(),
             denials: VecDeque::new(),
             effects: VecDeque::new(),
             next_review: now.elapsed,
@@ -179,6 +213,7 @@ impl Node {
             Input::Pong { link, session, runs } => self.hear_pong(now, link, session, runs),
             Input::Appended { id, outcome } => self.appended(now, id, outcome),
             Input::Release { ticket, number } => self.release(now, ticket, number),
+            Input::Settle { ticket } => self.settle_all(ticket),
             Input::Drain => self.drain(now),
             Input::Tick => self.review(now),
         }
@@ -231,6 +266,12 @@ impl Node {
 
     fn note(&mut self, note: Note) {
         self.effects.push_back(Effect::Note(note));
+    }
+
+    /// Now, so that it can be found again after a restart: by the wall time that expiry is judged by.
+    fn moment(&self, now: Now) -> Moment {
+        let wall = self.time_mark.judged(now);
+        Moment { boot: self.settings.boot, elapsed: now.elapsed, wall }
     }
 
     fn host_of(&self, link: LinkId) -> Option<HostKey> {

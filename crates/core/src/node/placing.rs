@@ -31,6 +31,8 @@ pub(super) struct Placing {
     pub(super) placed: Vec<(SessionNumber, usize)>,
     /// The sessions that it has no seat for, and why.
     pub(super) refused: Vec<(SessionNumber, Refusal)>,
+    /// Where the seats of refused sessions count as long as they stay reserved.
+    pub(super) reserved: Vec<(SessionNumber, usize)>,
 }
 
 impl Node {
@@ -52,7 +54,11 @@ impl Node {
             let number = session.record.number;
             match seats.place(&session.record, self.claims_seat(session)) {
                 Ok(section) => placing.placed.push((number, section)),
-                Err(refusal) => placing.refused.push((number, refusal)),
+                Err(refusal) => {
+                    placing.refused.push((number, refusal));
+                    let own = seats.own_section(&session.record);
+                    placing.reserved.extend(own.map(|section| (number, section)));
+                }
             }
         }
         placing
@@ -122,6 +128,13 @@ impl Seats<'_> {
         }))
     }
 
+    /// The section of a session's own product, whether it covers the session or not.
+    fn own_section(&self, record: &SessionRecord) -> Option<usize> {
+        let sections = self.license.sections.iter().enumerate();
+        let same_code = sections.filter(|(_, section)| section.code == record.product_code);
+        same_code.map(|(index, _)| index).min_by_key(|index| (*index != record.section, *index))
+    }
+
     /// The sections that may serve a session, the closest to its own first.
     fn order(&self, record: &SessionRecord) -> Vec<usize> {
         let opener = self.before.and_then(|license| license.sections.get(record.section));
@@ -148,7 +161,9 @@ impl Seats<'_> {
         let section = &self.license.sections[index];
         let taken = self.taken.get(&index).copied().unwrap_or(0);
         let free_seats = section.instances.saturating_sub(taken);
-        let candidate = Candidate { license: self.license, index, hours_left: true, free_seats };
+        let license = self.license;
+        let candidate =
+            Candidate { license, index, hours_left: true, free_seats, holders_unknown_ms: None };
         still_covered(&candidate, &record.wanted(), self.judged)?;
         if counts && free_seats == 0 {
             return Err(Refusal::new(ReasonCode::InstanceLimit, instances_in_use(section)));

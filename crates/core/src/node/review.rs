@@ -15,7 +15,7 @@ use crate::{
 const REVIEW_EVERY_MS: u64 = 10_000;
 
 /// How often the time mark is written, in milliseconds.
-const TIME_MARK_EVERY_MS: u64 = 10 * MINUTE_MS;
+pub(super) const TIME_MARK_EVERY_MS: u64 = 10 * MINUTE_MS;
 
 impl Node {
     /// Looks at everything that depends on the clocks. Before the server is ready nothing of it
@@ -31,7 +31,9 @@ impl Node {
         self.note_clock(now);
         self.meters.values_mut().for_each(|meter| meter.advance(now.elapsed));
         self.refresh_standings(now);
+        self.note_hours_low(now);
         self.retry_unfinished(now);
+        self.forget_unknown_holders(now);
         let marks_are_due = now.elapsed >= self.next_meter_write.min(self.next_time_mark);
         if marks_are_due || self.appends.are_failing() {
             self.write_marks(now);
@@ -58,12 +60,14 @@ impl Node {
     /// Writes what the meters and the time mark have reached.
     pub(super) fn write_marks(&mut self, now: Now) {
         self.next_meter_write = now.elapsed.plus_ms(PERSIST_EVERY_MS - REVIEW_EVERY_MS);
+        let moment = self.moment(now);
         let mut events: Vec<Event> = Vec::new();
         for ((license_id, version), meter) in &mut self.meters {
             meter.advance(now.elapsed);
             if let Some(used_ms) = meter.unpersisted() {
+                let charged_to = meter.charged_to(moment);
                 let (license_id, version) = (license_id.clone(), *version);
-                events.push(Event::HoursUsed { license_id, version, used_ms });
+                events.push(Event::HoursUsed { license_id, version, used_ms, charged_to });
             }
         }
         // A ledger that fails is tried with something harmless until it can be written again.

@@ -23,16 +23,9 @@ use crate::{
 impl Node {
     /// Is this session still licensed? The answer names what it may do now.
     pub(super) fn check(&mut self, now: Now, asker: Asker, id: SessionId) {
-        let Some(host) = self.host_of(asker.link) else { return };
-        let session = self
-            .sessions
-            .find_by_id(id, host)
-            .filter(|session| session.state == State::Live(asker.link));
-        let Some(session) = session else {
-            return self.refuse(
-                asker,
-                bad_request("this session is not known on this link; log in again."),
-            );
+        let session = match self.on_link_of(asker, id) {
+            Ok(session) => session,
+            Err(refusal) => return self.refuse(asker, refusal),
         };
         let number = session.record.number;
         let verdict =
@@ -44,6 +37,14 @@ impl Node {
                 self.refuse(asker, refusal);
             }
         }
+    }
+
+    /// The session that a client names on the link on which it is live.
+    pub(super) fn on_link_of(&self, asker: Asker, id: SessionId) -> Result<&Session, Refusal> {
+        let found = self.host_of(asker.link).and_then(|host| self.sessions.find_by_id(id, host));
+        found
+            .filter(|session| session.state == State::Live(asker.link))
+            .ok_or_else(|| bad_request("this session is not known on this link; log in again."))
     }
 
     /// The license and section that a session's seat is from.
@@ -74,7 +75,7 @@ impl Node {
         license: &License,
         session: &Session,
     ) -> Result<(), Refusal> {
-        let candidate = self.candidate(now, license, session.record.section, None);
+        let candidate = self.candidate(now, license, session.record.section);
         still_covered(&candidate, &session.record.wanted(), self.time_mark.judged(now))
     }
 
@@ -121,9 +122,9 @@ impl Node {
         if !matches!(session.state, State::Live(_)) {
             return;
         }
-        let who = who(session);
+        let (who, granted_at) = (who(session), session.granted_at);
         self.stop_meter(now, number, last_heard);
-        let until = self.reserved_until(number, last_heard);
+        let until = self.reserved_until(number, last_heard.max(granted_at));
         self.sessions.set_state(number, State::Left { since: last_heard, until });
         self.note(Note::Disconnected(who));
     }
@@ -154,18 +155,19 @@ impl Node {
     ) {
         let Some(session) = self.sessions.find(number).filter(|_| self.ready) else { return };
         let (emulator, id, who) = (emulator_of(session), session.record.id, who(session));
-        match session.state {
+        let link = match session.state {
             State::Closing | State::Held { .. } => return,
             // Its client is not told of it yet, and never will be.
             State::Opening => return self.overtake(now, number, refusal.clone()),
-            State::Live(link) => {
-                self.leave(now, number, now.elapsed);
-                let refusal = refusal.clone();
-                self.effects.push_back(Effect::Revoke { link, session: id, refusal });
-            }
-            State::Left { .. } => {}
-        }
+            State::Live(link) => Some(link),
+            State::Left { .. } => None,
+        };
         self.note(Note::Revoked(who, refusal.clone()));
+        if let Some(link) = link {
+            self.leave(now, number, now.elapsed);
+            let refusal = refusal.clone();
+            self.effects.push_back(Effect::Revoke { link, session: id, refusal });
+        }
         if !self.hold(number) {
             let cause = CloseCause::Revoked(refusal.code);
             events.insert(0, Event::SessionClosed { number, cause });

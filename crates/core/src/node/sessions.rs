@@ -22,6 +22,16 @@ pub struct Session {
     pub record: SessionRecord,
     /// Where in its life it is.
     pub state: State,
+    /// When its client was granted something last in this process: an answer that waited for the
+    /// ledger is younger than the question, and the client counts from the answer.
+    pub granted_at: Elapsed,
+}
+
+impl Session {
+    /// A session that was granted nothing in this process yet.
+    pub fn new(record: SessionRecord, state: State) -> Self {
+        Self { record, state, granted_at: Elapsed::default() }
+    }
 }
 
 /// The end of a reservation whose length is not known yet.
@@ -112,9 +122,10 @@ impl Sessions {
         self.index_state(number, state);
     }
 
-    /// Counts a session's seat to another section of its license.
-    pub fn set_section(&mut self, number: SessionNumber, section: usize) {
+    /// Counts a session's seat to another section of its license, of this product code.
+    pub fn set_section(&mut self, number: SessionNumber, section: usize, product_code: Name) {
         let Some(session) = self.by_number.get_mut(&number) else { return };
+        session.record.product_code = product_code;
         let old = core::mem::replace(&mut session.record.section, section);
         let license_id = session.record.license_id.clone();
         remove_from(&mut self.by_section, &(license_id.clone(), old), number);
@@ -125,6 +136,13 @@ impl Sessions {
     pub fn set_address(&mut self, number: SessionNumber, address: Name) {
         if let Some(session) = self.by_number.get_mut(&number) {
             session.record.address = address;
+        }
+    }
+
+    /// Notes that a session's client is just being granted something.
+    pub fn set_granted_at(&mut self, number: SessionNumber, now: Elapsed) {
+        if let Some(session) = self.by_number.get_mut(&number) {
+            session.granted_at = now;
         }
     }
 
@@ -191,6 +209,12 @@ impl Sessions {
     /// How many seats of a section are held.
     pub fn seats_held(&self, section: &SectionKey) -> usize {
         self.by_section.get(section).map_or(0, BTreeSet::len)
+    }
+
+    /// How many seats of a license are held, in whatever section.
+    pub fn seats_held_of(&self, license: &LicenseId) -> usize {
+        let sections = self.by_section.range((license.clone(), 0)..=(license.clone(), usize::MAX));
+        sections.map(|(_, numbers)| numbers.len()).sum()
     }
 
     /// The sessions of a section, oldest first.

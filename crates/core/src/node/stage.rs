@@ -23,7 +23,15 @@ impl Node {
                 let seen = self.versions.entry(license_id.clone()).or_default();
                 *seen = (*seen).max(*version);
             }
-            Event::TimeMarked { .. } | Event::HoursUsed { .. } | Event::Denied(_) => {}
+            Event::SessionPlaced { number, section, product_code } => {
+                self.sessions.set_section(*number, *section, product_code.clone());
+            }
+            // A promise is made when it is durable; until then no one has heard of it.
+            Event::SessionPromised { .. }
+            | Event::HoldersUnknown { .. }
+            | Event::TimeMarked { .. }
+            | Event::HoursUsed { .. }
+            | Event::Denied(_) => {}
         }
         None
     }
@@ -34,7 +42,7 @@ impl Node {
         if let Some((number, _)) = replaced {
             self.sessions.set_state(number, State::Closing);
         }
-        self.sessions.insert(Session { record: record.clone(), state: State::Opening });
+        self.sessions.insert(Session::new(record.clone(), State::Opening));
         replaced.map(|(_, state)| state)
     }
 
@@ -50,13 +58,18 @@ impl Node {
             Event::SessionClosed { number, .. } => {
                 self.sessions.remove(number);
             }
-            Event::HoursUsed { license_id, version, used_ms } => {
+            Event::HoursUsed { license_id, version, used_ms, .. } => {
                 if let Some(meter) = self.meters.get_mut(&(license_id, version)) {
                     meter.persisted(used_ms);
                 }
             }
+            Event::SessionPromised { number, lease_ms, through_grace } => {
+                self.sessions.promise(number, lease_ms, through_grace);
+            }
             Event::RunBlocked(_)
             | Event::LicenseSeen { .. }
+            | Event::SessionPlaced { .. }
+            | Event::HoldersUnknown { .. }
             | Event::TimeMarked { .. }
             | Event::Denied(_) => {}
         }
@@ -73,11 +86,17 @@ impl Node {
                 }
             }
             // A seat stays taken until the ledger has the news; marks stay up in memory.
-            Event::SessionClosed { .. } | Event::LicenseSeen { .. } | Event::RunBlocked(_) => {
-                self.appends.keep(event);
-            }
-            // Meters and the time mark are written again by the next review; a denial is no promise.
-            Event::TimeMarked { .. } | Event::HoursUsed { .. } | Event::Denied(_) => {}
+            Event::SessionClosed { .. }
+            | Event::SessionPlaced { .. }
+            | Event::LicenseSeen { .. }
+            | Event::HoldersUnknown { .. }
+            | Event::RunBlocked(_) => self.appends.keep(event),
+            // Meters and the time mark are written again by the next review, a promise that was not
+            // made is no promise, and a denial is none either.
+            Event::SessionPromised { .. }
+            | Event::TimeMarked { .. }
+            | Event::HoursUsed { .. }
+            | Event::Denied(_) => {}
         }
     }
 

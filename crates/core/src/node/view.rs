@@ -103,6 +103,17 @@ impl Node {
         self.links.len()
     }
 
+    /// How many marks clients' grants have raised since the server's start: more than none says that
+    /// an older ledger was put in place.
+    pub fn marks_raised(&self) -> u64 {
+        self.marks_raised
+    }
+
+    /// Whether the ledger takes nothing at the moment.
+    pub fn ledger_fails(&self) -> bool {
+        self.appends.are_failing()
+    }
+
     /// Whether the server is about to stop.
     pub fn is_draining(&self) -> bool {
         self.draining

@@ -71,7 +71,7 @@ fn a_check_that_is_refused_is_a_loss() {
     ] {
         Story::running().goes(&[
             (After(HOUR_MS), &["check 1"]),
-            (step, &["disconnect", told, "tell ends within 2 hours", "hook lost"]),
+            (step, &["disconnect", told, "tell ends within 2 hours", "hook lost", "connect 0"]),
             (Granted, &[]),
         ]);
     }

@@ -100,6 +100,7 @@ fn asked_for_the_license() -> Story {
             "tell revoked by 0: released-by-administrator",
             "tell ends within 20 seconds",
             "hook lost",
+            "connect 0",
         ],
     )]);
     let found = story.step(After(10 * SECOND_MS));

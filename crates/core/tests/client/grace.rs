@@ -26,6 +26,7 @@ fn revoked(settings: Settings, grant: Grant) -> Story {
             "tell revoked by 0: released-by-administrator",
             &format!("tell ends within {within}"),
             "hook lost",
+            "connect 0",
         ],
     )]);
     story
@@ -106,7 +107,7 @@ fn who_sleeps_through_the_grace_period_is_asked_before_it_is_stopped() {
 fn a_guest_that_ends_during_grace_ends_the_program() {
     // By itself: its own exit code.
     let mut story = revoked(settings(), grant_with_grace(20 * SECOND_MS));
-    story.goes(&[(GuestEnded, &["exit as guest"])]);
+    story.goes(&[(GuestEnded, &["disconnect", "exit as guest"])]);
     // As it was asked to: because of the license.
     let mut story = revoked(settings(), grant_with_grace(20 * SECOND_MS));
     after(&mut story, 10 * SECOND_MS, &["tell asked, 10 seconds left", "hook ending", "SHUT DOWN"]);
@@ -151,6 +152,7 @@ fn a_license_that_comes_back_after_the_request_saves_the_guest_from_the_end() {
 fn a_guest_that_overslept_one_request_gets_another_before_the_next_end() {
     let mut story = asked_to_shut_down();
     restore(&mut story);
+    // Its server grants and revokes: that one is not asked again at once.
     story.goes(&[(
         Revoked(ReleasedByAdministrator),
         &[

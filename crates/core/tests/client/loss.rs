@@ -135,9 +135,9 @@ fn a_revocation_is_a_loss_at_once_and_another_login_is_tried() {
                 "tell revoked by 0: hours-exhausted",
                 "tell ends within 2 hours",
                 "hook lost",
+                "connect 0",
             ],
         ),
-        (Next, &["connect 0"]),
         (Connected, &["login as 1"]),
         // Known already.
         (Refused(HoursExhausted), &["disconnect"]),
@@ -185,6 +185,35 @@ fn what_an_earlier_attempt_brings_is_too_late() {
         story.goes(&[(step, &[])]);
     }
     story.goes(&[(Granted, &[])]);
+}
+
+#[test]
+fn a_server_that_grants_and_revokes_is_not_asked_in_a_loop() {
+    let revoked = &[
+        "disconnect",
+        "tell revoked by 0: hours-exhausted",
+        "tell ends within 2 hours",
+        "hook lost",
+        "connect 0",
+    ];
+    let mut story = Story::running();
+    story.goes(&[
+        (Revoked(HoursExhausted), revoked),
+        (Connected, &["login as 1"]),
+        (Granted, &["tell licensed by 0", "tell restored", "hook restored"]),
+    ]);
+    let mut asked_ms = 0;
+    for _ in 0..20 {
+        story.goes(&[(Revoked(HoursExhausted), &revoked[..4])]);
+        asked_ms += story.pause_ms();
+        story.goes(&[
+            (Next, &["connect 0"]),
+            (Connected, &["login as 1"]),
+            (Granted, &["tell licensed by 0", "tell restored", "hook restored"]),
+        ]);
+    }
+    assert!(asked_ms > 7 * MINUTE_MS, "twenty times within {asked_ms} ms");
+    story.goes(&[(After(MINUTE_MS), &[]), (Revoked(HoursExhausted), revoked)]);
 }
 
 #[test]

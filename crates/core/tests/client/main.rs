@@ -2,12 +2,18 @@
 //! a grace period of two hours passes between two lines.
 
 mod check;
+mod drain;
 mod ending;
+mod failback;
+mod failover;
 mod grace;
 mod loss;
+mod no_backup;
+mod oracle;
 mod property;
 mod retries;
 mod start;
 mod story;
 mod two_servers;
 mod world;
+mod written;

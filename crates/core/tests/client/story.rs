@@ -3,18 +3,20 @@
 use ve_core::{
     client::{
         Client,
-        io::{Attempt, ConnectError, Effect, Exit, Input, Settings, Told},
+        io::{Attempt, ConnectError, Effect, Input, ServerIndex, Settings, Told},
     },
     grant::{Grant, Marks},
     id::SessionId,
     reason::{ReasonCode, Refusal},
-    time::{Elapsed, HOUR_MS, MINUTE_MS, Now, SECOND_MS, Utc, spoken_duration},
+    time::{Elapsed, HOUR_MS, MINUTE_MS, Now, SECOND_MS, Utc},
 };
 
-/// The wall clock when the machine booted.
-const WALL_AT_BOOT: Utc = Utc(1_600_000_000);
+use crate::written::written;
 
-/// What happens. What a server says belongs to the current attempt.
+/// The wall clock when the machine booted.
+pub(crate) const WALL_AT_BOOT: Utc = Utc(1_600_000_000);
+
+/// What happens. What a server says belongs to the last attempt, unless [`Do::At`] names a server.
 #[derive(Debug, Clone)]
 pub(crate) enum Do {
     Start,
@@ -43,8 +45,24 @@ pub(crate) enum Do {
     Searching(u64),
     /// So many milliseconds pass without a look at the clock: the machine sleeps.
     Sleep(u64),
-    /// Something of the attempt before the current one.
+    /// Something of the attempt before the last one.
     Late(Box<Self>),
+    /// The server is about to stop.
+    Closing,
+    /// Something of the last attempt to reach this server.
+    At(ServerIndex, Box<Self>),
+    /// The wall clock is set by so many seconds.
+    SetClock(i64),
+}
+
+/// Something that the primary says, or that comes of the connection to it.
+pub(crate) fn primary(step: Do) -> Do {
+    Do::At(0, Box::new(step))
+}
+
+/// The same of the backup.
+pub(crate) fn backup(step: Do) -> Do {
+    Do::At(1, Box::new(step))
 }
 
 /// A client, and its clock.
@@ -52,7 +70,13 @@ pub(crate) enum Do {
 pub(crate) struct Story {
     client: Client,
     now: Elapsed,
-    attempt: Attempt,
+    /// By how much the wall clock was set, in seconds.
+    clock_set: i64,
+    /// Who each attempt is to reach; the first attempt is number 1.
+    attempts: Vec<ServerIndex>,
+    servers: usize,
+    /// What the wall clock said whenever the license was told to be back.
+    pub(crate) restored_at: Vec<Utc>,
 }
 
 /// One server, no patience at start, the defaults of everything else.
@@ -62,8 +86,14 @@ pub(crate) fn settings() -> Settings {
         start_wait_ms: 0,
         shutdown_lead_ms: 10 * MINUTE_MS,
         shutdown_timeout_ms: 5 * MINUTE_MS,
+        primary_probe_ms: MINUTE_MS,
         seed: 42,
     }
+}
+
+/// A primary and a backup, else [`settings`].
+pub(crate) fn two() -> Settings {
+    Settings { servers: 2, ..settings() }
 }
 
 /// Two hours of grace, a check every hour, for session `number`.
@@ -107,7 +137,16 @@ pub(crate) fn at(elapsed: Elapsed) -> Now {
 impl Story {
     /// Before the start.
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { client: Client::new(settings), now: Elapsed(5_000), attempt: 0 }
+        let servers = settings.servers;
+        let client = Client::new(settings);
+        Self {
+            client,
+            now: Elapsed(5_000),
+            clock_set: 0,
+            attempts: vec![],
+            servers,
+            restored_at: vec![],
+        }
     }
 
     /// With a guest that runs under `grant`.
@@ -124,6 +163,29 @@ impl Story {
     /// With a guest that runs under [`grant`].
     pub(crate) fn running() -> Self {
         Self::running_with(settings(), grant(1))
+    }
+
+    /// With a guest that runs under session 1 of the primary; there is a backup.
+    pub(crate) fn on_primary() -> Self {
+        let mut story = Self::new(two());
+        story.goes(&[
+            (Do::Start, &["tell tries 0", "connect 0"]),
+            (primary(Do::Connected), &["login at 0"]),
+            (primary(Do::Granted), &["tell licensed by 0", "START"]),
+        ]);
+        story
+    }
+
+    /// With a guest that runs under session 2 of the backup.
+    pub(crate) fn on_backup() -> Self {
+        let mut story = Self::new(two());
+        story.goes(&[
+            (Do::Start, &["tell tries 0", "connect 0"]),
+            (primary(Do::Unreachable), &["tell tries 1", "connect 1"]),
+            (backup(Do::Connected), &["login at 1"]),
+            (backup(Do::GrantedTo(grant(2).into())), &["tell licensed by 1", "START"]),
+        ]);
+        story
     }
 
     /// Does what the table says; what comes out must be what stands beside it.
@@ -166,15 +228,22 @@ impl Story {
                 self.now = self.now.plus_ms(ms);
                 vec![]
             }
-            Do::Late(step) => {
-                let input = Self::said(*step, self.attempt - 1);
-                self.input(input)
+            Do::SetClock(seconds) => {
+                self.clock_set += seconds;
+                vec![]
             }
-            step => {
-                let input = Self::said(step, self.attempt);
-                self.input(input)
+            Do::Late(step) => self.input(Self::said(*step, self.last_attempt() - 1)),
+            Do::At(server, step) => {
+                let last = self.attempts.iter().rposition(|&tried| tried == server);
+                let attempt = last.map_or(0, |index| index + 1);
+                self.input(Self::said(*step, number(attempt)))
             }
+            step => self.input(Self::said(step, self.last_attempt())),
         }
+    }
+
+    fn last_attempt(&self) -> Attempt {
+        number(self.attempts.len())
     }
 
     fn run_until(&mut self, end: Elapsed) -> Vec<String> {
@@ -189,17 +258,22 @@ impl Story {
 
     #[track_caller]
     fn input(&mut self, input: Input) -> Vec<String> {
-        self.client.handle(at(self.now), input);
+        let Now { elapsed, wall } = at(self.now);
+        self.client.handle(Now { elapsed, wall: wall.plus_seconds(self.clock_set) }, input);
         if let Some(deadline) = self.client.deadline() {
             assert!(deadline > self.now, "a deadline that has passed would be a busy loop");
         }
-        let effects: Vec<Effect> = std::iter::from_fn(|| self.client.poll()).collect();
-        for effect in &effects {
-            if let Effect::Connect { attempt, .. } = effect {
-                self.attempt = *attempt;
+        let mut found = vec![];
+        while let Some(effect) = self.client.poll() {
+            if let Effect::Connect { server, .. } = effect {
+                self.attempts.push(server);
             }
+            if let Effect::Tell(Told::Restored { wall }) = effect {
+                self.restored_at.push(wall);
+            }
+            found.push(written(&effect, self.servers, &self.attempts));
         }
-        effects.iter().map(written).collect()
+        found
     }
 
     fn said(step: Do, attempt: Attempt) -> Input {
@@ -221,72 +295,27 @@ impl Story {
             Do::GrantedTo(grant) => Input::Granted { attempt, grant: *grant },
             Do::Refused(code) => Input::Refused { attempt, refusal: refusal(code) },
             Do::Revoked(code) => Input::Revoked { attempt, refusal: refusal(code) },
+            Do::Closing => Input::Closing { attempt },
             Do::LoggedOut => Input::LoggedOut { attempt },
             Do::GuestEnded => Input::GuestEnded,
             Do::GuestFailed => Input::GuestFailed,
             Do::StopRequested => Input::StopRequested,
-            Do::Next | Do::After(_) | Do::Searching(_) | Do::Sleep(_) | Do::Late(_) => {
-                panic!("the clock is not told by an input")
-            }
+            Do::Next
+            | Do::After(_)
+            | Do::Searching(_)
+            | Do::Sleep(_)
+            | Do::Late(_)
+            | Do::At(..)
+            | Do::SetClock(_) => panic!("no input says that"),
         }
     }
+}
+
+fn number(attempt: usize) -> Attempt {
+    Attempt::try_from(attempt).expect("few attempts")
 }
 
 fn is_search(effect: &str) -> bool {
     ["connect 0", "disconnect", "tell tries 0"].contains(&effect)
         || effect.starts_with("tell no connection to 0")
-}
-
-/// An effect in a few words; what is done to the guest stands out.
-fn written(effect: &Effect) -> String {
-    match effect {
-        Effect::Connect { server, .. } => format!("connect {server}"),
-        Effect::Login { session: None } => "login".into(),
-        Effect::Login { session: Some(session) } => format!("login as {}", session.0[0]),
-        Effect::Check { session } => format!("check {}", session.0[0]),
-        Effect::Logout { session } => format!("logout {}", session.0[0]),
-        Effect::Disconnect => "disconnect".into(),
-        Effect::StartGuest => "START".into(),
-        Effect::ShutDownGuest => "SHUT DOWN".into(),
-        Effect::StopGuest => "STOP".into(),
-        Effect::Tell(told) => format!("tell {}", written_told(told)),
-        Effect::RunHook(hook) => format!("hook {}", hook.as_str()),
-        Effect::Exit(exit) => format!("exit {}", written_exit(exit)),
-    }
-}
-
-fn written_told(told: &Told) -> String {
-    match told {
-        Told::Trying(server) => format!("tries {server}"),
-        Told::Licensed(server, _) => format!("licensed by {server}"),
-        Told::Lost { server, why } => format!("lost {server}: {why}"),
-        Told::Revoked { server, refusal } => format!("revoked by {server}: {}", refusal.code),
-        Told::ConnectionFailed { server, why } => format!("no connection to {server}: {why}"),
-        Told::Unavailable => "unavailable".into(),
-        Told::Refused { server, refusal, verified: true } => {
-            format!("refused by {server}: {}", refusal.code)
-        }
-        Told::Refused { server, refusal, verified: false } => {
-            format!("refused by {server}, unverified: {}", refusal.code)
-        }
-        Told::ProtocolVersionInvalid { server, .. } => format!("other protocol of {server}"),
-        Told::EndsWithin(left_ms) => format!("ends within {}", spoken_duration(*left_ms)),
-        Told::Restored { .. } => "restored".into(),
-        Told::ShutdownForLicense(left_ms) => format!("asked, {} left", spoken_duration(*left_ms)),
-        Told::ShutdownForOperator => "asked by operator".into(),
-        Told::GraceEnded => "grace is over".into(),
-        Told::StoppedForOperator => "stopped by operator".into(),
-        Told::LoggedOut(server) => format!("logged out of {server}"),
-    }
-}
-
-fn written_exit(exit: &Exit) -> String {
-    match exit {
-        Exit::AsGuest => "as guest".into(),
-        Exit::LicenseLost => "license lost".into(),
-        Exit::NoServer(why) => format!("no server: {why}"),
-        Exit::Refused(refusal) => format!("refused: {}", refusal.code),
-        Exit::GuestFailed => "guest failed".into(),
-        Exit::Stopped => "stopped".into(),
-    }
 }

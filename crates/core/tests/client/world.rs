@@ -1,87 +1,88 @@
-//! A client in a world that does anything, and what must be true of it all the same.
+//! A client in a world that does anything: servers that answer, hang, refuse, close, revoke and
+//! drain, links that break, clocks that jump, and guests and operators that end it all.
+
+use std::collections::BTreeMap;
 
 use ve_core::{
     client::{
         Client,
-        io::{Attempt, ConnectError, Effect, Input, Settings, Told},
+        io::{Attempt, ConnectError, Effect, Input, ServerIndex, Settings},
     },
     grant::Grant,
     id::SessionId,
     reason::ReasonCode,
-    time::Elapsed,
+    time::{Elapsed, Now},
 };
 
-use crate::story::{at, grant, refusal};
+use crate::{
+    oracle::{Oracle, State},
+    story::{at, grant, refusal},
+};
 
 /// Something that the world does. It fits the moment or not: both must be survived.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Act {
-    Connected,
-    Unreachable,
-    Unverified,
-    LinkLost,
-    Granted {
-        session: u8,
-        grace_ms: u64,
-        check_interval_ms: u64,
-    },
-    Refused,
-    Revoked,
-    LoggedOut,
+    /// A server does what it is waited for: a connection stands, a login is granted.
+    Well(ServerIndex, Terms),
+    /// A server says something, whether it fits or not.
+    Says(ServerIndex, Said),
+    /// The same, but of the attempt before.
+    SaysLate(ServerIndex, Said),
     GuestEnded,
     GuestFailed,
     StopRequested,
-    /// A grant of the attempt before.
-    LateGrant,
     /// Time passes, and every deadline is kept.
     Pass(u64),
     /// Time passes while nobody looks at the clock.
     Sleep(u64),
+    /// The wall clock is set by so many seconds.
+    SetClock(i64),
 }
 
-/// A license as the world knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum License {
-    None,
-    Held,
-    Lost { ends: Elapsed, grace_ms: u64 },
+/// What a server says, or what comes of the connection to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Said {
+    Connected,
+    Unreachable,
+    Unverified,
+    OtherProtocol,
+    /// Found so many milliseconds too late.
+    LinkLost(u64),
+    Granted(Terms),
+    Refused(ReasonCode),
+    Revoked(ReasonCode),
+    Closing,
+    LoggedOut,
 }
 
-/// A guest as the world knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Guest {
-    NotStarted,
-    Runs,
-    Stopped,
-    Ended,
+/// What is granted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) grace_ms: u64,
+    pub(crate) check_interval_ms: u64,
+    /// Whether the server still knows the session that a login names.
+    pub(crate) knows_session: bool,
 }
 
-/// The connection of the current attempt, as the world knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
-    Down,
-    Up,
-    /// A login or check is out.
-    Asked,
+/// How long it took until it stayed so, in milliseconds; `None`: it never did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Healed {
+    pub(crate) licensed_ms: Option<u64>,
+    pub(crate) on_primary_ms: Option<u64>,
 }
 
 /// A client, and what the world knows of it.
 #[derive(Debug)]
 pub(crate) struct World {
     client: Client,
-    settings: Settings,
     now: Elapsed,
+    clock_set: i64,
+    pub(crate) oracle: Oracle,
     /// Everything that came out, with its moment.
     pub(crate) effects: Vec<(Elapsed, Effect)>,
-    attempt: Attempt,
-    line: Line,
-    license: License,
-    last_grant: Option<Grant>,
-    guest: Guest,
-    /// Whether the guest was ever asked to shut down.
-    guest_asked: bool,
-    stop_requested: bool,
-    over: bool,
+    /// The last attempts to reach each server.
+    attempts: BTreeMap<ServerIndex, Vec<Attempt>>,
+    sessions: u64,
 }
 
 impl World {
@@ -89,86 +90,121 @@ impl World {
     pub(crate) fn new(settings: &Settings) -> Self {
         let mut world = Self {
             client: Client::new(settings.clone()),
-            settings: settings.clone(),
             now: Elapsed(1),
+            clock_set: 0,
+            oracle: Oracle::new(settings),
             effects: vec![],
-            attempt: 0,
-            line: Line::Down,
-            license: License::None,
-            last_grant: None,
-            guest: Guest::NotStarted,
-            guest_asked: false,
-            stop_requested: false,
-            over: false,
+            attempts: BTreeMap::new(),
+            sessions: 0,
         };
         world.input(Input::Start);
         world
     }
 
-    /// Whether the program has ended.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
-    }
-
-    /// Whether the guest runs, under a license, and nobody has asked for its end.
-    pub(crate) fn is_well(&self) -> bool {
-        self.guest == Guest::Runs && self.license == License::Held
-    }
-
-    /// Whether something has begun to end the guest, or there is none.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.guest != Guest::Runs || self.stop_requested
-    }
-
     pub(crate) fn act(&mut self, act: Act) {
-        let attempt = self.attempt;
-        let refusal = || refusal(ReasonCode::InstanceLimit);
-        let not_connected = |why| Input::NotConnected { attempt, why };
-        self.input(match act {
-            Act::Pass(ms) => return self.pass(ms),
-            Act::Sleep(ms) => {
-                self.now = self.now.plus_ms(ms);
-                return;
-            }
-            Act::Connected => Input::Connected { attempt },
-            Act::Unreachable => not_connected(ConnectError::Unreachable("gone".into())),
-            Act::Unverified => not_connected(ConnectError::Unverified {
-                why: "unknown".into(),
-                refusal: Some(refusal()),
-            }),
-            Act::LinkLost => Input::LinkLost { attempt, why: "cut".into(), late_ms: 0 },
-            Act::Granted { session, grace_ms, check_interval_ms } => {
-                let session = SessionId([session; 16]);
-                let grant = Grant { session, grace_ms, check_interval_ms, ..grant(1) };
-                Input::Granted { attempt, grant }
-            }
-            Act::Refused => Input::Refused { attempt, refusal: refusal() },
-            Act::Revoked => Input::Revoked { attempt, refusal: refusal() },
-            Act::LoggedOut => Input::LoggedOut { attempt },
-            Act::GuestEnded => Input::GuestEnded,
-            Act::GuestFailed => Input::GuestFailed,
-            Act::StopRequested => Input::StopRequested,
-            Act::LateGrant => Input::Granted { attempt: attempt.wrapping_sub(1), grant: grant(9) },
-        });
+        match act {
+            Act::Pass(ms) => self.pass(ms),
+            Act::Sleep(ms) => self.now = self.now.plus_ms(ms),
+            Act::SetClock(seconds) => self.clock_set += seconds,
+            Act::GuestEnded => self.input(Input::GuestEnded),
+            Act::GuestFailed => self.input(Input::GuestFailed),
+            Act::StopRequested => self.input(Input::StopRequested),
+            Act::Well(server, terms) => self.does_well(self.attempt(server, 0), terms),
+            Act::Says(server, said) => self.says(self.attempt(server, 0), said),
+            Act::SaysLate(server, said) => self.says(self.attempt(server, 1), said),
+        }
     }
 
-    /// From now on the network and the server are well, for `ms`.
-    pub(crate) fn heal(&mut self, ms: u64) {
-        let end = self.now.plus_ms(ms);
-        while self.now < end && !self.over {
-            match self.line {
-                Line::Asked => self.act(Act::Granted {
-                    session: 1,
-                    grace_ms: 60_000,
-                    check_interval_ms: 60_000,
-                }),
-                Line::Up => self.act(Act::Pass(200)),
-                Line::Down => {
-                    self.act(Act::Connected);
-                    self.act(Act::Pass(50));
+    /// The attempt to reach a server that was `before` the last one.
+    fn attempt(&self, server: ServerIndex, before: usize) -> Attempt {
+        let attempts = self.attempts.get(&server);
+        attempts.and_then(|all| all.iter().rev().nth(before)).copied().unwrap_or(0)
+    }
+
+    fn does_well(&mut self, attempt: Attempt, terms: Terms) {
+        let Some(line) = self.oracle.lines.get(&attempt) else { return };
+        let said = match line.state {
+            State::Making => Said::Connected,
+            State::LoginOut | State::CheckOut(_) => Said::Granted(terms),
+            State::LogoutOut(_) => Said::LoggedOut,
+            State::Open | State::Useless => return,
+        };
+        self.says(attempt, said);
+    }
+
+    fn says(&mut self, attempt: Attempt, said: Said) {
+        let not_connected = |why| Input::NotConnected { attempt, why };
+        let input = match said {
+            Said::Connected => Input::Connected { attempt },
+            Said::Unreachable => not_connected(ConnectError::Unreachable("gone".into())),
+            Said::Unverified => not_connected(ConnectError::Unverified {
+                why: "unknown".into(),
+                refusal: Some(refusal(ReasonCode::LicenseNotAvailable)),
+            }),
+            Said::OtherProtocol => not_connected(ConnectError::ProtocolVersion("7".into())),
+            Said::LinkLost(late_ms) => Input::LinkLost { attempt, why: "cut".into(), late_ms },
+            Said::Granted(terms) => Input::Granted { attempt, grant: self.grant(attempt, terms) },
+            Said::Refused(code) => Input::Refused { attempt, refusal: refusal(code) },
+            Said::Revoked(code) => Input::Revoked { attempt, refusal: refusal(code) },
+            Said::Closing => Input::Closing { attempt },
+            Said::LoggedOut => Input::LoggedOut { attempt },
+        };
+        self.input(input);
+    }
+
+    /// No two sessions are the same, but those that are resumed or checked.
+    fn grant(&mut self, attempt: Attempt, terms: Terms) -> Grant {
+        let line = self.oracle.lines.get(&attempt);
+        let known = line.and_then(|line| match line.state {
+            State::CheckOut(_) => line.seat(),
+            _ => line.named.filter(|_| terms.knows_session),
+        });
+        let session = known.unwrap_or_else(|| {
+            self.sessions += 1;
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&self.sessions.to_be_bytes());
+            SessionId(id)
+        });
+        let Terms { grace_ms, check_interval_ms, .. } = terms;
+        Grant { session, grace_ms, check_interval_ms, ..grant(1) }
+    }
+
+    /// From now on the network and the servers are well, for `ms`; every answer takes a moment.
+    pub(crate) fn heal(&mut self, ms: u64) -> Healed {
+        let (since, end) = (self.now, self.now.plus_ms(ms));
+        let terms = Terms { grace_ms: 60_000, check_interval_ms: 60_000, knows_session: true };
+        let mut due: BTreeMap<Attempt, Elapsed> = BTreeMap::new();
+        let mut healed = Healed::default();
+        while !self.oracle.over {
+            let by = self.oracle.licensed_by();
+            let after_ms = self.now.since_ms(since);
+            let note =
+                |held: bool, at: &mut Option<u64>| *at = held.then(|| at.unwrap_or(after_ms));
+            note(by.is_some(), &mut healed.licensed_ms);
+            note(by == Some(0), &mut healed.on_primary_ms);
+            due.retain(|attempt, _| self.oracle.lines.contains_key(attempt));
+            for (attempt, line) in &self.oracle.lines {
+                if line.state != State::Open {
+                    let moment_ms = 1 + (attempt * 37 + self.now.0) % 200;
+                    due.entry(*attempt).or_insert(self.now.plus_ms(moment_ms));
                 }
             }
+            let next_answer = due.iter().min_by_key(|(_, at)| **at).map(|(a, at)| (*at, *a));
+            let deadline = self.client.deadline().unwrap_or(end).max(self.now);
+            match next_answer {
+                Some((at, attempt)) if at <= deadline.min(end) => {
+                    self.now = at;
+                    due.remove(&attempt);
+                    self.does_well(attempt, terms);
+                }
+                _ if deadline < end => {
+                    self.now = deadline;
+                    self.input(Input::Tick);
+                }
+                _ => break,
+            }
         }
+        healed
     }
 
     fn pass(&mut self, ms: u64) {
@@ -181,134 +217,17 @@ impl World {
     }
 
     fn input(&mut self, input: Input) {
-        self.expect(&input);
+        self.oracle.hears(self.now, &input);
         let granted = matches!(input, Input::Granted { .. });
-        self.client.handle(at(self.now), input);
-        let before = self.effects.len();
+        let Now { elapsed, wall } = at(self.now);
+        self.client.handle(Now { elapsed, wall: wall.plus_seconds(self.clock_set) }, input);
         while let Some(effect) = self.client.poll() {
-            self.see(&effect, granted);
+            if let Effect::Connect { attempt, server } = effect {
+                self.attempts.entry(server).or_default().push(attempt);
+            }
+            self.oracle.sees(self.now, &effect, granted);
             self.effects.push((self.now, effect));
         }
-        let new = &self.effects[before..];
-        let exits = new.iter().filter(|(_, effect)| matches!(effect, Effect::Exit(_))).count();
-        assert!(exits <= 1 && (exits == 0 || self.over), "one exit");
-        self.check();
-    }
-
-    /// What an input means, before the client has a say.
-    fn expect(&mut self, input: &Input) {
-        match input {
-            Input::Granted { attempt, grant }
-                if *attempt == self.attempt && self.line == Line::Asked =>
-            {
-                self.line = Line::Up;
-                self.license = License::Held;
-                self.last_grant = Some(grant.clone());
-            }
-            Input::Refused { attempt, .. } if *attempt == self.attempt => self.line = Line::Up,
-            Input::StopRequested => self.stop_requested = true,
-            Input::GuestEnded | Input::GuestFailed => {
-                if let Guest::Runs | Guest::Stopped = self.guest {
-                    self.guest = Guest::Ended;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// What comes out, and whether it may.
-    fn see(&mut self, effect: &Effect, granted: bool) {
-        assert!(!self.over, "{effect:?} after the exit");
-        match effect {
-            Effect::Connect { attempt, server } => {
-                assert!(*attempt > self.attempt, "attempts are counted");
-                assert!(*server < self.settings.servers);
-                assert_ne!(self.license, License::Held, "a license needs no other connection");
-                (self.attempt, self.line) = (*attempt, Line::Down);
-            }
-            Effect::Login { session } => {
-                let known = self.last_grant.as_ref().map(|grant| grant.session);
-                assert_eq!(*session, known, "a client comes back with its session");
-                self.line = Line::Asked;
-            }
-            Effect::Check { session } => {
-                assert_eq!(self.license, License::Held);
-                assert_eq!(Some(*session), self.last_grant.as_ref().map(|grant| grant.session));
-                self.line = Line::Asked;
-            }
-            Effect::Logout { .. } => self.line = Line::Up,
-            Effect::Disconnect => self.disconnected(),
-            Effect::StartGuest => {
-                assert!(granted && self.license == License::Held, "only under a license");
-                assert_eq!(self.guest, Guest::NotStarted, "only once");
-                self.guest = Guest::Runs;
-            }
-            Effect::ShutDownGuest => self.see_shutdown(),
-            Effect::StopGuest => self.see_stop(),
-            Effect::Tell(_) | Effect::RunHook(_) => {}
-            Effect::Exit(_) => {
-                let ended = matches!(self.guest, Guest::NotStarted | Guest::Ended);
-                assert!(ended, "never before the guest's end");
-                self.over = true;
-            }
-        }
-    }
-
-    fn disconnected(&mut self) {
-        self.line = Line::Down;
-        if let (License::Held, Some(grant)) = (self.license, &self.last_grant) {
-            let ends = self.now.plus_ms(grant.grace_ms);
-            self.license = License::Lost { ends, grace_ms: grant.grace_ms };
-        }
-    }
-
-    fn last_told(&self) -> Option<&Told> {
-        self.effects.iter().rev().find_map(|(_, effect)| match effect {
-            Effect::Tell(told) => Some(told),
-            _ => None,
-        })
-    }
-
-    fn see_shutdown(&mut self) {
-        assert_eq!(self.guest, Guest::Runs);
-        self.guest_asked = true;
-        if let Some(Told::ShutdownForLicense(_)) = self.last_told() {
-            let License::Lost { ends, grace_ms } = self.license else { panic!("without a loss") };
-            let lead_ms = self.settings.shutdown_lead_ms.min(grace_ms / 2);
-            assert!(self.now.plus_ms(lead_ms) >= ends, "asked too early");
-        } else {
-            assert!(self.stop_requested, "asked on nobody's account");
-        }
-    }
-
-    fn see_stop(&mut self) {
-        assert_eq!(self.guest, Guest::Runs, "stopped once");
-        assert!(self.guest_asked, "a guest gets its clean shutdown first");
-        self.guest = Guest::Stopped;
-        if let Some(Told::GraceEnded) = self.last_told() {
-            let License::Lost { ends, .. } = self.license else { panic!("without a loss") };
-            assert!(self.now >= ends, "stopped too early");
-        } else {
-            assert_eq!(self.last_told(), Some(&Told::StoppedForOperator));
-            assert!(self.stop_requested, "stopped on nobody's account");
-        }
-    }
-
-    /// What is true whenever the client has done its work.
-    fn check(&self) {
-        let deadline = self.client.deadline();
-        assert!(deadline.is_none_or(|deadline| deadline > self.now), "a busy loop");
-        if self.guest == Guest::Runs {
-            assert!(deadline.is_some(), "nobody would look after the guest");
-            match self.license {
-                License::Held => {}
-                License::Lost { ends, .. } => {
-                    assert!(self.now < ends, "runs without a license");
-                    assert!(deadline.is_some_and(|deadline| deadline <= ends), "too late");
-                }
-                License::None => panic!("runs and was never licensed"),
-            }
-        }
-        assert!(!self.over || deadline.is_none(), "it is over");
+        self.oracle.check(self.now, self.client.deadline());
     }
 }

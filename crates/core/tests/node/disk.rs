@@ -163,3 +163,56 @@ fn a_disk_that_is_full_is_not_asked_to_remember_denials() {
     assert!(server.ledger.waiting.is_empty());
     assert_eq!(server.node.denials().count(), 2, "memory has room for them");
 }
+
+#[test]
+fn a_reserve_keeps_the_hours_while_the_ledger_takes_nothing() {
+    let mut server = Server::with([license(44).hours(10).instances(2)]);
+    let link = server.link(1);
+    let session = server.login(link, emulator("a")).granted().session;
+    server.ledger.disk = Disk::Reserve;
+    server.pass(30 * 60_000);
+    assert_eq!(server.login_from(2, emulator("b")).code(), ReasonCode::ServerBusy);
+    let ledger_position = server.check(link, session).granted().marks.ledger_position;
+    let last = server.ledger.durable.last().map(|record| record.position);
+    assert_eq!(Some(ledger_position), last, "only what is in the ledger is in its position");
+    server.restart_after(1_000);
+    assert!(server.used_ms() >= 29 * 60_000, "and so they survive a crash");
+}
+
+#[test]
+fn a_reserve_is_no_recovery() {
+    let mut server = Server::with([license(44).hours(10).instances(2)]);
+    let link = server.link(1);
+    let session = server.login(link, emulator("a")).granted().session;
+    server.ledger.disk = Disk::Reserve;
+    // Marks go to the reserve, an end does not: neither is news after the first.
+    server.logout(link, session).refused();
+    server.pass(10 * 60_000);
+    server.ledger.disk = Disk::Full;
+    server.pass(60_000);
+    server.ledger.disk = Disk::Reserve;
+    server.pass(60_000);
+    assert_eq!(ledger_notes(&server), ["failed"]);
+    server.ledger.disk = Disk::Fine;
+    server.pass(10_000);
+    assert_eq!(ledger_notes(&server), ["failed", "recovered"]);
+    assert!(server.states().is_empty(), "the end was tried again all the time");
+}
+
+#[test]
+fn a_ledger_that_fails_with_a_mark_first_is_noted_too() {
+    let mut server = Server::with([license(44).hours(10).instances(1)]);
+    server.login_from(1, emulator("a")).granted();
+    server.ledger.disk = Disk::Reserve;
+    server.pass(60_000);
+    assert_eq!(ledger_notes(&server), ["failed"]);
+}
+
+fn ledger_notes(server: &Server) -> Vec<&'static str> {
+    let state = |note: &&Note| match note {
+        Note::LedgerFailed(_) => Some("failed"),
+        Note::LedgerRecovered => Some("recovered"),
+        _ => None,
+    };
+    server.notes().iter().filter_map(state).collect()
+}

@@ -65,3 +65,16 @@ fn a_drain_writes_the_meters_and_the_time_mark() {
         Some(server.now().wall.0.unsigned_abs())
     );
 }
+
+#[test]
+fn who_is_in_is_answered_to_the_end() {
+    let mut server = Server::with([license(44).instances(2)]);
+    let link = server.link(1);
+    let session = server.login(link, emulator("a")).granted().session;
+    server.input(Input::Drain);
+    server.check(link, session).granted();
+    server.logout(link, session);
+    assert!(server.states().is_empty());
+    let again = server.login(link, emulator("a"));
+    assert_eq!(again.code(), ReasonCode::ServerDraining);
+}

@@ -210,3 +210,21 @@ fn an_update_takes_nothing_back_of_what_was_promised() {
         assert_reserved(&mut server);
     }
 }
+
+#[test]
+fn a_grant_that_waited_for_the_disk_counts_from_its_answer() {
+    let mut server = Server::with([strict(1)]);
+    server.ledger.disk = Disk::Slow;
+    let link = server.link(1);
+    let request = server.ask_login(link, emulator("ss5"));
+    server.pass(3_000);
+    server.catch_up();
+    assert!(server.answer(request).is_some());
+    server.pass(2_000);
+    // Nothing was heard since the login, but the client has heard the answer.
+    server.close_silent(link, 5_000);
+    server.pass(RESERVED_MS - 2_001);
+    assert_eq!(server.states(), ["left"]);
+    server.pass(1);
+    assert!(server.states().is_empty());
+}

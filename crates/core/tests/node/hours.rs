@@ -2,7 +2,7 @@
 
 use ve_core::{
     license::Lease,
-    node::event::Event,
+    node::{event::Event, io::Note},
     reason::ReasonCode,
     time::{HOUR_MS, MINUTE_MS},
 };
@@ -129,7 +129,7 @@ fn a_crash_loses_at_most_a_minute() {
     let before = server.used_ms();
     server.restart_after(HOUR_MS);
     assert!(server.used_ms() >= before - MINUTE_MS);
-    assert!(server.used_ms() <= before, "and a stopped server charges no one");
+    assert!(server.used_ms() <= before, "who does not come back is charged nothing");
 }
 
 #[test]
@@ -180,14 +180,15 @@ fn a_session_that_was_away_during_the_update_is_charged_from_the_update_on() {
 }
 
 #[test]
-fn a_session_that_comes_back_after_a_crash_is_charged_from_the_start_on() {
+fn a_session_that_comes_back_after_a_crash_is_charged_from_its_start_on() {
     let mut server = Server::with([license(44).hours(10).instances(1)]);
+    server.pass(HOUR_MS);
     let session = server.login_from(1, emulator("a")).granted().session;
-    // No meter was written yet.
+    // Nothing was charged yet.
     server.restart_after(HOUR_MS);
     server.pass(10_000);
     let grant = server.login_from(1, emulator("a").session(session)).granted();
-    assert_eq!(grant.marks.hours_used_ms, 10_000);
+    assert_eq!(grant.marks.hours_used_ms, HOUR_MS + 10_000);
 }
 
 #[test]
@@ -218,4 +219,46 @@ fn a_check_is_charged_to_the_moment() {
     let grant = server.check(link, session).granted();
     assert_eq!(grant.marks.hours_used_ms, 3_000);
     assert_eq!(grant.remaining_ms, Some(10 * HOUR_MS - 3_000));
+}
+
+fn low(server: &Server) -> Vec<u64> {
+    let low = |note: &&Note| match note {
+        Note::HoursLow { remaining_ms, .. } => Some(*remaining_ms),
+        _ => None,
+    };
+    server.notes().iter().filter_map(low).collect()
+}
+
+#[test]
+fn hours_that_run_low_are_said_once_each() {
+    let mut server = Server::with([license(44).hours(10).instances(1)]);
+    server.login_from(1, emulator("a")).granted();
+    server.pass(10 * HOUR_MS);
+    let expected = [300, 150, 60, 30, 6].map(|minutes| minutes * MINUTE_MS);
+    assert_eq!(low(&server).len(), expected.len());
+    for (left, threshold) in low(&server).into_iter().zip(expected) {
+        assert!((threshold - 10_000..=threshold).contains(&left), "{left} at {threshold}");
+    }
+}
+
+#[test]
+fn a_start_says_once_how_low_they_are() {
+    let mut server = Server::with([license(44).hours(10).instances(1)]);
+    server.login_from(1, emulator("a")).granted();
+    server.pass(9 * HOUR_MS + 12 * MINUTE_MS);
+    server.restart_after(1_000);
+    server.pass(MINUTE_MS);
+    assert_eq!(low(&server).len(), 1, "at 8 %: not for 50, 25 and 10 %");
+    server.install([license(44).version(2).hours(10).instances(1)]);
+    server.pass(MINUTE_MS);
+    assert_eq!(low(&server).len(), 1, "a new version has hours of its own");
+}
+
+#[test]
+fn a_license_without_hours_or_validity_says_nothing_of_them() {
+    let elsewhere = license(44).hours(1).bound_to(ve_core::id::ServerKey([8; 32]));
+    let mut server = Server::with([elsewhere.instances(1), license(45).instances(1)]);
+    server.login_from(1, emulator("a")).granted();
+    server.pass(HOUR_MS);
+    assert_eq!(low(&server), [0; 0]);
 }

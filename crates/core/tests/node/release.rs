@@ -1,7 +1,10 @@
 //! The administrator takes a seat back.
 
 use ve_core::{
-    node::event::{CloseCause, Event},
+    node::{
+        event::{CloseCause, Event},
+        io::Note,
+    },
     reason::ReasonCode,
 };
 
@@ -90,4 +93,22 @@ fn a_new_start_ends_the_block_before_and_after_a_restart() {
         }
         server.login_from(1, emulator("ss5")).granted();
     }
+}
+
+#[test]
+fn the_log_says_first_why_and_then_that_it_is_gone() {
+    let mut server = Server::with([license(44).instances(1)]);
+    server.login_from(1, emulator("ss5")).granted();
+    server.effects.clear();
+    server.release(1).unwrap().unwrap();
+    let order: Vec<&str> = server
+        .notes()
+        .into_iter()
+        .filter_map(|note| match note {
+            Note::Revoked(..) => Some("revoked"),
+            Note::Disconnected(_) => Some("disconnected"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["revoked", "disconnected"]);
 }

@@ -151,3 +151,42 @@ fn assert_revoked_by_shrink(server: &Server, emulator: &str) {
             if who.emulator.as_str() == emulator && refusal.code == ReasonCode::InstanceLimit)
     }));
 }
+
+#[test]
+fn ten_thousand_sessions_come_back_without_a_word_to_the_ledger() {
+    const HOSTS: u8 = 100;
+    const EMULATORS: u32 = 100;
+    let of_all = || license(44).hours(1_000).instances(u32::from(HOSTS) * EMULATORS);
+    let mut server = Server::with([of_all()]);
+    let mut sessions = Vec::new();
+    for host in 1..=HOSTS {
+        let link = server.link(host);
+        for number in 0..EMULATORS {
+            let login = emulator(&format!("vm{number}"));
+            sessions.push((host, number, server.login(link, login).granted().session));
+        }
+    }
+    server.pass(60_000);
+    server.restart_after(30_000);
+
+    let appends = server.ledger.appends;
+    let mut link = server.link(1);
+    for (at, (host, number, session)) in sessions.into_iter().enumerate() {
+        if number == 0 {
+            link = server.link(host);
+        }
+        server.effects.clear();
+        let before = server.answered().len();
+        let login = emulator(&format!("vm{number}")).session(session);
+        assert_eq!(server.login(link, login).granted().session, session);
+        assert_eq!(server.answered().len(), before + 1);
+        assert_eq!(server.effects.len(), 1, "a line in the log, and nothing else: {at}");
+        // In between strangers knock, and find every seat taken.
+        if at == 5_000 {
+            let stranger = server.login_from(200, emulator("stranger"));
+            assert_eq!(stranger.code(), ReasonCode::InstanceLimit);
+        }
+    }
+    assert_eq!(server.ledger.appends, appends + 1, "only the denial was written");
+    assert!(server.states().iter().all(|state| *state == "live"));
+}

@@ -22,7 +22,7 @@ fn run(folder: &Path, tool: &str, arguments: &[&str]) -> Option<Output> {
     match Command::new(tool).current_dir(folder).args(arguments).output() {
         Ok(output) => Some(output),
         Err(error) => {
-            eprintln!("skipped: {tool} can't be run here: {error}");
+            ve_testbed::skip(format_args!("{tool} can't be run here: {error}"));
             None
         }
     }

@@ -99,6 +99,11 @@ pub enum ServerRole {
 }
 
 impl ServerRole {
+    /// The role of a server by its place in the order of preference.
+    pub const fn of(index: usize) -> Self {
+        if index == 0 { Self::Primary } else { Self::Backup }
+    }
+
     /// The role as messages name it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -176,6 +181,8 @@ pub enum LogEvent {
     },
     /// A license that was held is gone; the grace period begins.
     Lost {
+        /// The server that had granted it.
+        server: ServerAddress,
         /// Why.
         reason: LossReason,
     },
@@ -184,7 +191,8 @@ pub enum LogEvent {
         /// Milliseconds from now to the end.
         within_ms: u64,
     },
-    /// Now licensed by the other server, without a loss.
+    /// Now licensed by the other server; follows [`LogEvent::Licensed`], and
+    /// [`LogEvent::BackToNormal`] where there was a loss.
     Switched {
         /// The server that licenses from now on.
         server: ServerAddress,

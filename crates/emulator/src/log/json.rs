@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use ve_core::reason::ReasonCode;
 
 use super::{
-    event::{Level, LicenseFacts, LogEvent, LossReason, ShutdownReason},
+    event::{Level, LicenseFacts, LogEvent, LossReason, ServerRole, ShutdownReason},
     ssp,
 };
 
@@ -44,15 +44,19 @@ pub(super) fn line(event: &LogEvent, display_name: &str, at: Timestamp) -> Strin
 fn reason(event: &LogEvent) -> Option<String> {
     match event {
         LogEvent::Refused { refusal, .. }
-        | LogEvent::Lost { reason: LossReason::Revoked(refusal) } => Some(refusal.code.to_string()),
+        | LogEvent::Lost { reason: LossReason::Revoked(refusal), .. } => {
+            Some(refusal.code.to_string())
+        }
         LogEvent::ProtocolVersionInvalid { .. } => {
             Some(ReasonCode::ProtocolVersionInvalid.to_string())
         }
         LogEvent::ConnectFailed { reason, .. }
-        | LogEvent::Lost { reason: LossReason::Unreachable(reason) }
+        | LogEvent::Lost { reason: LossReason::Unreachable(reason), .. }
         | LogEvent::ShutdownFailed { reason }
         | LogEvent::StartFailed { reason }
         | LogEvent::HookFailed { reason, .. } => Some(reason.clone()),
+        LogEvent::Switched { role: ServerRole::Primary, .. } => Some("failback".to_owned()),
+        LogEvent::Switched { role: ServerRole::Backup, .. } => Some("failover".to_owned()),
         LogEvent::ShutdownRequested { reason: ShutdownReason::License { .. } } => {
             Some("license".to_owned())
         }
@@ -71,14 +75,15 @@ fn facts(event: &LogEvent) -> Map<String, Value> {
         }),
         LogEvent::TryingServer { server }
         | LogEvent::ConnectFailed { server, .. }
+        | LogEvent::Lost { server, reason: LossReason::Unreachable(_) }
         | LogEvent::ProtocolVersionInvalid { server }
         | LogEvent::LoggedOut { server } => json!({ "server": server.to_string() }),
         LogEvent::Licensed(facts) => license_facts(facts),
         LogEvent::Refused { server, refusal, at_start } => json!({
             "server": server.to_string(), "sentence": refusal.sentence, "at_start": at_start,
         }),
-        LogEvent::Lost { reason: LossReason::Revoked(refusal) } => {
-            json!({ "sentence": refusal.sentence })
+        LogEvent::Lost { server, reason: LossReason::Revoked(refusal) } => {
+            json!({ "server": server.to_string(), "sentence": refusal.sentence })
         }
         LogEvent::TerminationWarning { within_ms }
         | LogEvent::ShutdownRequested { reason: ShutdownReason::License { within_ms } } => {
@@ -89,8 +94,7 @@ fn facts(event: &LogEvent) -> Map<String, Value> {
         }
         LogEvent::HookFailed { hook, .. } => json!({ "hook": hook }),
         LogEvent::GuestEnded { code } | LogEvent::Exit { code } => json!({ "code": code }),
-        LogEvent::Lost { .. }
-        | LogEvent::ShutdownRequested { .. }
+        LogEvent::ShutdownRequested { .. }
         | LogEvent::ShutdownFailed { .. }
         | LogEvent::BackToNormal { .. }
         | LogEvent::Unavailable

@@ -36,7 +36,7 @@ pub(super) fn lines(event: &LogEvent, display_name: &str) -> Vec<Line> {
             let why = "Unable to login to server because the license server failed to respond";
             vec![Line::new(Warn, why), failed()]
         }
-        LogEvent::Lost { reason: LossReason::Unreachable(_) } | LogEvent::Unavailable => {
+        LogEvent::Lost { reason: LossReason::Unreachable(_), .. } | LogEvent::Unavailable => {
             vec![failed()]
         }
         LogEvent::Licensed(facts) => licensed(facts),

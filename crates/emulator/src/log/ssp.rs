@@ -16,7 +16,8 @@ pub(super) fn prefix(line: &Line, at: &Zoned) -> String {
 /// The lines of an event; `display_name` is what messages call the emulator.
 pub(super) fn lines(event: &LogEvent, display_name: &str) -> Vec<Line> {
     match event {
-        LogEvent::ConnectFailed { .. } | LogEvent::Lost { reason: LossReason::Unreachable(_) } => {
+        LogEvent::ConnectFailed { .. }
+        | LogEvent::Lost { reason: LossReason::Unreachable(_), .. } => {
             vec![Line::new(Error, "Failed to connect with the license server!")]
         }
         LogEvent::Licensed(facts) => licensed(facts),
@@ -75,7 +76,7 @@ pub(super) fn common(event: &LogEvent, display_name: &str) -> Vec<Line> {
         LogEvent::ProtocolVersionInvalid { .. } => {
             line(Error, "License protocol version is invalid.".to_owned())
         }
-        LogEvent::Lost { reason: LossReason::Revoked(refusal) } => {
+        LogEvent::Lost { reason: LossReason::Revoked(refusal), .. } => {
             line(Error, format!("License was revoked: {refusal}"))
         }
         LogEvent::TerminationWarning { within_ms } => line(

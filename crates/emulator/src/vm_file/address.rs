@@ -1,6 +1,10 @@
 //! A license server's address as users write it.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 use thiserror::Error;
 
@@ -27,6 +31,12 @@ impl ServerAddress {
     /// The TCP port.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether both lead to the same port of the same host, as far as their spelling tells: names
+    /// are compared without regard to case, addresses by what they mean.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.port == other.port && is_same_host(&self.host, &other.host)
     }
 }
 
@@ -65,7 +75,7 @@ impl FromStr for ServerAddress {
                     host.split_once('%').map_or((host, None), |(a, z)| (a, Some(z)));
                 let zone_fits =
                     zone.is_none_or(|zone| !zone.is_empty() && zone.chars().all(is_host_character));
-                if address.parse::<std::net::Ipv6Addr>().is_err() || !zone_fits {
+                if address.parse::<Ipv6Addr>().is_err() || !zone_fits {
                     return Err(AddressError::Form);
                 }
                 (
@@ -84,6 +94,18 @@ impl FromStr for ServerAddress {
             },
         };
         Ok(Self { host: host.to_owned(), port: port.map_or(Ok(DEFAULT_PORT), parse_port)? })
+    }
+}
+
+fn is_same_host(one: &str, other: &str) -> bool {
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => one.to_canonical() == other.to_canonical(),
+        (Err(_), Err(_)) => {
+            // A dot at the end only says that the name is whole.
+            let bare = |name| str::strip_suffix(name, ".").unwrap_or(name);
+            bare(one).eq_ignore_ascii_case(bare(other))
+        }
+        _ => false,
     }
 }
 
@@ -123,6 +145,26 @@ mod tests {
         ] {
             let address: ServerAddress = text.parse().expect(text);
             assert_eq!((address.to_string().as_str(), address.host()), (whole, host), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_server_has_many_spellings() {
+        for (one, other, same) in [
+            ("license.example", "license.example:8083", true),
+            ("license.example", "LICENSE.Example.", true),
+            ("license.example", "license.example:8084", false),
+            ("license.example", "license2.example", false),
+            ("[::1]", "[0:0::1]:8083", true),
+            ("[::ffff:10.1.1.1]", "10.1.1.1", true),
+            ("10.1.1.1", "10.1.1.2", false),
+            ("10.1.1.1", "license.example", false),
+            ("[fe80::1%eth0]", "[fe80::1%eth1]", false),
+        ] {
+            let parsed = |text: &str| text.parse::<ServerAddress>().expect("an address");
+            let (one, other) = (parsed(one), parsed(other));
+            assert_eq!(one.is_same_as(&other), same, "{one} {other}");
+            assert_eq!(other.is_same_as(&one), same, "{other} {one}");
         }
     }
 

@@ -6,13 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ve_core::{text::Passphrase, time::MINUTE_MS};
+use ve_core::{
+    text::Passphrase,
+    time::{MINUTE_MS, SECOND_MS, parse_duration_ms},
+};
 
 use super::{
     ServerAddress,
     section::{At, Problem, Section},
 };
 
+/// The default of `primary_probe`: a minute.
+const DEFAULT_PRIMARY_PROBE_MS: u64 = MINUTE_MS;
 /// The default of `shutdown_lead`: ten minutes.
 const DEFAULT_SHUTDOWN_LEAD_MS: u64 = 10 * MINUTE_MS;
 /// The vendor's public key beside the VM's file, unless another is named.
@@ -35,6 +40,8 @@ pub struct LicenseSettings {
     pub vendor_key: PathBuf,
     /// How long before the end of the grace period the guest is asked to shut down, in milliseconds.
     pub shutdown_lead_ms: u64,
+    /// How often the primary is probed while the backup licenses, in milliseconds.
+    pub primary_probe_ms: u64,
     /// Commands of the operator.
     pub hooks: Hooks,
 }
@@ -104,14 +111,22 @@ pub(super) fn read(
     let start_wait_ms = section.duration_ms("start_wait", 0)?;
     let vendor_key = section.path("vendor_key")?.unwrap_or_else(|| DEFAULT_VENDOR_KEY.into());
     let shutdown_lead_ms = section.duration_ms("shutdown_lead", DEFAULT_SHUTDOWN_LEAD_MS)?;
+    let primary_probe_ms = section.parsed("primary_probe", parse_probe_interval)?;
     let hooks = match section.table("hooks", "license.hooks")? {
         Some(hooks) => read_hooks(hooks)?,
         None => Hooks::default(),
     };
     section.finish()?;
     let vendor_key = folder.join(vendor_key);
-    let settings =
-        LicenseSettings { primary, backup, start_wait_ms, vendor_key, shutdown_lead_ms, hooks };
+    let settings = LicenseSettings {
+        primary,
+        backup,
+        start_wait_ms,
+        vendor_key,
+        shutdown_lead_ms,
+        primary_probe_ms: primary_probe_ms.map_or(DEFAULT_PRIMARY_PROBE_MS, |at| at.value),
+        hooks,
+    };
     Ok((settings, secrets.variables))
 }
 
@@ -145,7 +160,7 @@ fn read_servers(
             None => Ok((Server { address: primary_address, passphrase: primary.passphrase }, None)),
         };
     };
-    if backup_address == primary_address {
+    if backup_address.is_same_as(&primary_address) {
         return Err(section.problem(BACKUP.server, offset, SAME_SERVER));
     }
     let passphrase = backup.passphrase.or_else(|| primary.passphrase.clone());
@@ -225,7 +240,7 @@ fn parse_one_line(text: &str) -> Result<(Server, Option<Server>), String> {
     if servers.next().is_some() {
         return Err("names more than two servers".to_owned());
     }
-    if backup.as_ref().is_some_and(|backup| backup.address == primary.address) {
+    if backup.as_ref().is_some_and(|backup| backup.address.is_same_as(&primary.address)) {
         return Err(format!("the second server {SAME_SERVER}"));
     }
     Ok((primary, backup))
@@ -245,6 +260,14 @@ fn parse_one_server(text: &str) -> Result<Server, String> {
     };
     let address = address.parse().map_err(|error| format!("{error}"))?;
     Ok(Server { address, passphrase })
+}
+
+fn parse_probe_interval(text: &str) -> Result<u64, String> {
+    match parse_duration_ms(text) {
+        Ok(interval_ms) if interval_ms >= SECOND_MS => Ok(interval_ms),
+        Ok(_) => Err("must be at least 1s".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn read_hooks(mut section: Section<'_>) -> Result<Hooks, Problem> {

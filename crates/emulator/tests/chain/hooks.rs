@@ -14,13 +14,16 @@ pub(crate) struct Ran {
     pub(crate) name: String,
     pub(crate) seconds_left: Option<u32>,
     pub(crate) server: String,
+    pub(crate) role: String,
+    pub(crate) previous_server: String,
     pub(crate) reason: String,
 }
 
 /// A VM whose hooks of these names write themselves down. Nothing may be added to its `[license]`
 /// after that.
 pub(crate) fn recorded(vm: Vm, names: &[&str]) -> Vm {
-    let facts = "$VE_EVENT|$VE_NAME|$VE_SECONDS_LEFT|$VE_SERVER|$VE_REASON";
+    let facts =
+        "$VE_EVENT|$VE_NAME|$VE_SECONDS_LEFT|$VE_SERVER|$VE_ROLE|$VE_PREVIOUS_SERVER|$VE_REASON";
     names.iter().fold(vm.license("[license.hooks]"), |vm, name| {
         // Under its own name, so that a wrong VE_EVENT is noticed.
         vm.license(&format!("{name} = 'echo \"{name}|{facts}\" >> {FILE}'"))
@@ -37,14 +40,24 @@ pub(crate) fn until(host: &Host, event: &str) -> Vec<Ran> {
     told.lines().map(read).collect()
 }
 
+/// The hook for `event`, which must be among them once.
+#[track_caller]
+pub(crate) fn one<'a>(ran: &'a [Ran], event: &str) -> &'a Ran {
+    let mut of_event = ran.iter().filter(|ran| ran.event == event);
+    match (of_event.next(), of_event.next()) {
+        (Some(ran), None) => ran,
+        _ => panic!("not one {event} in {ran:#?}"),
+    }
+}
+
 fn read(line: &str) -> Ran {
-    let mut parts = line.splitn(6, '|');
+    let mut parts = line.splitn(8, '|');
     let mut part = || parts.next().unwrap_or_else(|| panic!("a hook said {line:?}")).to_owned();
-    let (event, told_event, name, seconds, server, reason) =
-        (part(), part(), part(), part(), part(), part());
+    let (event, told_event, name, seconds) = (part(), part(), part(), part());
+    let (server, role, previous_server, reason) = (part(), part(), part(), part());
     assert_eq!(event, told_event, "{line}");
     let seconds_left = (!seconds.is_empty()).then(|| seconds.parse().expect("seconds"));
-    Ran { event, name, seconds_left, server, reason }
+    Ran { event, name, seconds_left, server, role, previous_server, reason }
 }
 
 /// Asserts which hooks ran, in this order, and the most seconds that were left then: a slow machine

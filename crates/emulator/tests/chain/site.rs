@@ -50,9 +50,7 @@ impl Site {
     /// The names of the emulators that hold a seat.
     #[track_caller]
     pub(crate) fn seats(&self) -> Vec<String> {
-        let sessions = self.server.list("sessions");
-        let names = sessions.iter().map(|session| session["emulator"].as_str());
-        names.map(|name| name.expect("a name").to_owned()).collect()
+        seats(&self.server)
     }
 
     /// Waits until the server has refused somebody with this reason code; what it said then.
@@ -65,7 +63,18 @@ impl Site {
     }
 }
 
-fn patient(license: LicenseBuilder<'_>) -> LicenseBuilder<'_> {
+/// The names of the emulators that hold a seat of this server's, sorted.
+#[track_caller]
+pub(crate) fn seats(server: &Server) -> Vec<String> {
+    let sessions = server.list("sessions");
+    let names = sessions.iter().map(|session| session["emulator"].as_str());
+    let mut names: Vec<String> = names.map(|name| name.expect("a name").to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Nothing ends by itself within an hour; limits that tests meet.
+pub(crate) fn patient(license: LicenseBuilder<'_>) -> LicenseBuilder<'_> {
     let limited = license.with(|license| {
         license.check_interval_ms = 2 * SECOND_MS;
         license.sections[0].max_cpu = 4;

@@ -16,6 +16,8 @@ pub(crate) struct Vm {
     pub(crate) virtual_hardware: &'static str,
     pub(crate) cpus: u32,
     pub(crate) memory_mb: u32,
+    /// The primary server, if not that of its host.
+    pub(crate) server: Option<String>,
     /// More of `[license]`.
     pub(crate) license: String,
     /// More of `[log]`.
@@ -32,6 +34,7 @@ impl Vm {
             virtual_hardware: "Charon-SSP/4M",
             cpus: 1,
             memory_mb: 64,
+            server: None,
             license: String::new(),
             log: String::new(),
             engine: engine.to_owned(),
@@ -72,6 +75,11 @@ impl Vm {
         Self::script(name, "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done")
     }
 
+    /// With another primary server.
+    pub(crate) fn at(self, server: &str) -> Self {
+        Self { server: Some(server.to_owned()), ..self }
+    }
+
     /// With another line in `[license]`.
     pub(crate) fn license(self, line: &str) -> Self {
         Self { license: self.license + line + "\n", ..self }
@@ -91,6 +99,7 @@ impl Vm {
     pub(crate) fn text(&self, server: &str) -> String {
         let Self { name, architecture, virtual_hardware, cpus, memory_mb, .. } = self;
         let Self { license, log, engine, .. } = self;
+        let server = self.server.as_deref().unwrap_or(server);
         format!(
             "name = \"{name}\"\narchitecture = \"{architecture}\"\n\
              virtual_hardware = \"{virtual_hardware}\"\nversion = \"5.2.1\"\n\

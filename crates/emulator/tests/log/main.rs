@@ -94,7 +94,8 @@ fn licensed(facts: LicenseFacts) -> LogEvent {
 }
 
 fn lost() -> LogEvent {
-    LogEvent::Lost { reason: LossReason::Unreachable("the connection was closed.".to_owned()) }
+    let reason = LossReason::Unreachable("the connection was closed.".to_owned());
+    LogEvent::Lost { server: server("127.0.0.1"), reason }
 }
 
 fn refusal() -> Refusal {
@@ -188,7 +189,7 @@ fn everything_else() -> Vec<LogEvent> {
         },
         LogEvent::Unavailable,
         LogEvent::Refused { server: server("127.0.0.1"), refusal: refusal(), at_start: true },
-        LogEvent::Lost { reason: LossReason::Revoked(refusal()) },
+        LogEvent::Lost { server: server("127.0.0.1"), reason: LossReason::Revoked(refusal()) },
         warning(HOUR_MS),
         warning(90 * MINUTE_MS),
         warning(20 * SECOND_MS),
@@ -204,6 +205,78 @@ fn everything_else() -> Vec<LogEvent> {
         LogEvent::LoggedOut { server: server("[::1]:8083") },
         LogEvent::Exit { code: 0 },
     ]
+}
+
+/// What a killed primary leaves in the log, from the loss to the backup's license.
+fn switch_to_the_backup(facts: LicenseFacts) -> Vec<LogEvent> {
+    let (primary, backup) = (|| server("127.0.0.1"), || server("172.31.40.62"));
+    vec![
+        lost(),
+        LogEvent::TryingServer { server: primary() },
+        LogEvent::ConnectFailed { server: primary(), reason: "connection refused".to_owned() },
+        LogEvent::TerminationWarning { within_ms: 2 * HOUR_MS },
+        LogEvent::TryingServer { server: backup() },
+        licensed(LicenseFacts { server: backup(), ..facts }),
+        LogEvent::BackToNormal { now: Utc::parse("2020-06-29 10:08:26").expect("a date") },
+        LogEvent::Switched { server: backup(), role: ServerRole::Backup },
+    ]
+}
+
+#[test]
+fn ssp_switch_to_the_backup() {
+    let events = switch_to_the_backup(ssp_facts());
+    let log = logged(LogStyle::Ssp, &["2020-06-29T18:08:25"], &events);
+    insta::assert_snapshot!(log, @r"
+    2020-06-29 18:08:25 ERROR VE Failed to connect with the license server!
+    2020-06-29 18:08:25 INFO VE Trying to login to license server: 127.0.0.1
+    2020-06-29 18:08:25 ERROR VE Failed to connect with the license server!
+    2020-06-29 18:08:25 WARN VE Charon will be terminated within 2 hours!
+    2020-06-29 18:08:25 INFO VE Trying to login to license server: 172.31.40.62
+    2020-06-29 18:08:25 INFO VE Connected with license server: 172.31.40.62
+    2020-06-29 18:08:25 INFO VE Found available license ID: 01.00000001.002.044.
+    2020-06-29 18:08:25 INFO VE Customer name: Stromasys/Testing.
+    2020-06-29 18:08:25 INFO VE Virtual hardware model Charon-SSP/4M is licensed.
+    2020-06-29 18:08:25 INFO VE Maximum concurrent instances are limited to 4.
+    2020-06-29 18:08:25 INFO VE Maximum allowed virtual CPU(s) are 4.
+    2020-06-29 18:08:25 INFO VE Maximum allowed virtualized memory is 512 MB.
+    2020-06-29 18:08:25 INFO VE Major allowed version number is 4.
+    2020-06-29 18:08:25 INFO VE Minor allowed version number is 2.
+    2020-06-29 18:08:25 INFO VE Expiration UTC time: 2020-12-31 15:55:00.
+    2020-06-29 18:08:25 INFO VE Local UTC time: 2020-06-29 10:08:26.
+    2020-06-29 18:08:25 INFO VE The license is verified, back to normal operation.
+    2020-06-29 18:08:25 INFO VE Switched to backup license server: 172.31.40.62
+    ");
+}
+
+#[test]
+fn par_switch_to_the_backup() {
+    let events = switch_to_the_backup(par_facts());
+    let log = logged(LogStyle::Par, &["2021-12-14T19:33:42.5"], &events);
+    insta::assert_snapshot!(log, @r"
+    20211214:193342.500000:err:Failed to connect with the license server.
+    20211214:193342.500000:Trying to login to license server: 127.0.0.1
+    20211214:193342.500000:warn:Unable to login to server because the license server failed to respond
+    20211214:193342.500000:err:Failed to connect with the license server.
+    20211214:193342.500000:warn:Charon will be terminated within 2 hours!
+    20211214:193342.500000:Trying to login to license server: 172.31.40.62
+    20211214:193342.500000:License allowed CPUs: 8.
+    20211214:193342.500000:License allowed memory size: 32768.
+    20211214:193342.500000:Connected with license server: 172.31.40.62
+    20211214:193342.500000:Found available license ID: 03.00000003.002.006.
+    20211214:193342.500000:Customer name: Stromasys
+    20211214:193342.500000:Grace period is 120 minutes.
+    20211214:193342.500000:Virtual hardware model Charon-PA9-64-L4 is licensed.
+    20211214:193342.500000:Maximum concurrent instances are limited to 10.
+    20211214:193342.500000:Maximum allowed virtual CPU(s) are 8.
+    20211214:193342.500000:Maximum allowed virtualized memory is 32768 MB.
+    20211214:193342.500000:Major allowed version number is 3.
+    20211214:193342.500000:Minor allowed version number is 0.
+    20211214:193342.500000:Expiration UTC time: 2022-06-08 23:55:00.
+    20211214:193342.500000:Product Name = Charon-PA9-64-L4 License key ID = 03.00000003.002.006.
+    20211214:193342.500000:Local UTC time: 2020-06-29 10:08:26.
+    20211214:193342.500000:The license is verified, back to normal operation.
+    20211214:193342.500000:Switched to backup license server: 172.31.40.62
+    ");
 }
 
 /// The expiry line of a license with these facts.

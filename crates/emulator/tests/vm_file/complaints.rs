@@ -53,7 +53,7 @@ const COMPLAINTS: &[(&str, &str, &str)] = &[
     (
         "shutdown_lead = \"10m\"",
         "shutdown_leed = \"10m\"",
-        "line 15: unknown key `license.shutdown_leed`; the keys known here are servers, primary_server, passphrase, passphrase_file, passphrase_env, backup_server, backup_passphrase, backup_passphrase_file, backup_passphrase_env, start_wait, vendor_key, shutdown_lead, hooks",
+        "line 15: unknown key `license.shutdown_leed`; the keys known here are servers, primary_server, passphrase, passphrase_file, passphrase_env, backup_server, backup_passphrase, backup_passphrase_file, backup_passphrase_env, start_wait, vendor_key, shutdown_lead, primary_probe, hooks",
     ),
     (
         "lost = \"logger license lost\"",

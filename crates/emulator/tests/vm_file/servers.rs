@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ve_core::time::{MINUTE_MS, SECOND_MS};
 use ve_emulator::vm_file::{Server, VmFile};
 
 use crate::{SMALLEST, complaint, parse};
@@ -64,10 +65,6 @@ fn servers_that_contradict_each_other_are_refused() {
             "line 9: `license.servers`: names more than two servers",
         ),
         (
-            "servers = \"VE://a,VE://a:8083/x\"",
-            "line 9: `license.servers`: the second server is the same server as the primary one; a backup must be another server",
-        ),
-        (
             "servers = \"http://a\"",
             "line 9: `license.servers`: servers are written as VE://host[:port]/passphrase, at most two, with a comma between them",
         ),
@@ -80,10 +77,6 @@ fn servers_that_contradict_each_other_are_refused() {
             "line 9: `license.servers`: an IPv6 address is written in brackets, such as [::1]:8083",
         ),
         ("", "line 8: `license.primary_server`: this key is missing"),
-        (
-            "primary_server = \"a\"\nbackup_server = \"a:8083\"",
-            "line 10: `license.backup_server`: is the same server as the primary one; a backup must be another server",
-        ),
         (
             "primary_server = \"a\"\nbackup_passphrase = \"x\"",
             "line 10: `license.backup_passphrase`: is given, but `license.backup_server` is not",
@@ -110,6 +103,50 @@ fn servers_that_contradict_each_other_are_refused() {
         ),
     ] {
         assert_eq!(servers(lines), Err(expected.to_owned()), "{lines}");
+    }
+}
+
+#[test]
+fn one_server_twice_is_refused_in_every_spelling() {
+    for (lines, expected) in [
+        (
+            "servers = \"VE://a,VE://a:8083/x\"",
+            "line 9: `license.servers`: the second server is the same server as the primary one; a backup must be another server",
+        ),
+        (
+            "primary_server = \"a\"\nbackup_server = \"a:8083\"",
+            "line 10: `license.backup_server`: is the same server as the primary one; a backup must be another server",
+        ),
+        (
+            "primary_server = \"License.example\"\nbackup_server = \"license.EXAMPLE.:8083\"",
+            "line 10: `license.backup_server`: is the same server as the primary one; a backup must be another server",
+        ),
+        (
+            "servers = \"VE://[::1]/x,VE://[0::1]:8083/y\"",
+            "line 9: `license.servers`: the second server is the same server as the primary one; a backup must be another server",
+        ),
+    ] {
+        assert_eq!(servers(lines), Err(expected.to_owned()), "{lines}");
+    }
+}
+
+#[test]
+fn the_primary_is_probed_now_and_then_but_not_all_the_time() {
+    for (lines, expected) in [
+        (
+            "primary_server = \"a\"\nprimary_probe = \"999ms\"",
+            "line 10: `license.primary_probe`: must be at least 1s",
+        ),
+        (
+            "primary_server = \"a\"\nprimary_probe = \"often\"",
+            "line 10: `license.primary_probe`: a duration is a whole number and a unit, such as 90s, 2m, 1h or 1d",
+        ),
+    ] {
+        assert_eq!(servers(lines), Err(expected.to_owned()), "{lines}");
+    }
+    for (line, interval_ms) in [("", MINUTE_MS), ("primary_probe = \"1s\"", SECOND_MS)] {
+        let text = SMALLEST.replace("\"localhost\"", &format!("\"localhost\"\n{line}"));
+        assert_eq!(parse(&text).expect("a file").license.primary_probe_ms, interval_ms);
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use ve_core::id::Nonce;
+use ve_core::id::{HostKey, Nonce};
 use ve_documents::keys;
 use ve_wire::{
     frame::{self, FrameReader},
@@ -26,7 +26,7 @@ use ve_wire::{
         server_message::Kind, statement::Content,
     },
     random_bytes,
-    statement::{self, Believed},
+    statement::{self, Believed, Bond},
     tls,
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
     connector: TlsConnector,
+    /// The host that all clients are.
+    host: HostKey,
     /// Makes every emulator's name its own.
     logins: Arc<AtomicU64>,
     _folder: TempDir,
@@ -55,14 +57,15 @@ impl Server {
             .spawn()
             .expect("licensed runs");
         let address = address_of(&home);
-        Self { process, address, connector: connector(), logins: Arc::default(), _folder: folder }
+        let (connector, host) = connector();
+        Self { process, address, connector, host, logins: Arc::default(), _folder: folder }
     }
 
     /// Logs in, checks the signed grant, and logs out.
     pub(crate) fn login(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let (address, connector) = (self.address, self.connector.clone());
+        let (address, connector, host) = (self.address, self.connector.clone(), self.host);
         let name = format!("emulator-{}", self.logins.fetch_add(1, Ordering::Relaxed));
-        async move { log_in_and_out(address, connector, name).await }
+        async move { log_in_and_out(address, connector, host, name).await }
     }
 }
 
@@ -109,7 +112,12 @@ fn address_of(home: &Path) -> SocketAddr {
     panic!("licensed is not ready after 30 seconds");
 }
 
-async fn log_in_and_out(address: SocketAddr, connector: TlsConnector, emulator: String) {
+async fn log_in_and_out(
+    address: SocketAddr,
+    connector: TlsConnector,
+    host: HostKey,
+    emulator: String,
+) {
     let stream = TcpStream::connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("an open socket");
     let stream = connector.connect(tls::server_name(), stream).await.expect("a handshake");
@@ -132,12 +140,12 @@ async fn log_in_and_out(address: SocketAddr, connector: TlsConnector, emulator: 
         ..Login::default()
     };
     say(&mut reader, Ask::Login(login)).await;
-    let granted = answer(&mut reader, &nonce).await;
+    let granted = answer(&mut reader, host, &nonce).await;
     assert!(matches!(granted.content, Content::Grant(_)), "{granted:?}");
     let session = granted.session.expect("a grant names its session").0.to_vec();
     let nonce = fresh();
     say(&mut reader, Ask::Logout(Logout { request_id: 2, nonce: nonce.clone(), session })).await;
-    assert!(matches!(answer(&mut reader, &nonce).await.content, Content::LoggedOut(_)));
+    assert!(matches!(answer(&mut reader, host, &nonce).await.content, Content::LoggedOut(_)));
 }
 
 fn fresh() -> Vec<u8> {
@@ -157,12 +165,13 @@ async fn hear(reader: &mut Reader) -> Kind {
 }
 
 /// The next answer, with everything checked that a client must check.
-async fn answer(reader: &mut Reader, nonce: &[u8]) -> Believed {
+async fn answer(reader: &mut Reader, host: HostKey, nonce: &[u8]) -> Believed {
     let Kind::Answer(answer) = hear(reader).await else { panic!("no answer") };
     let server_key =
         tls::server_key(reader.stream().get_ref().1.peer_certificates()).expect("an Ed25519 key");
     let nonce = Nonce(nonce.try_into().expect("32 bytes"));
     let verify =
         |message: &[u8], signature: &[u8]| keys::verify(&server_key, message, signature).is_ok();
-    statement::open(answer.signed.as_ref(), nonce, server_key, verify).expect("a signed answer")
+    let bond = Bond { nonce, server_key, host };
+    statement::open(answer.signed.as_ref(), bond, verify).expect("a signed answer")
 }

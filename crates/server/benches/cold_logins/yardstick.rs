@@ -13,6 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use ve_core::id::HostKey;
 use ve_documents::keys::SigningKey;
 use ve_wire::tls::{self, Identity};
 
@@ -23,9 +24,11 @@ fn identity() -> Identity {
     Identity::from_pkcs8(&SigningKey::generate().pkcs8_der()).expect("a fresh key")
 }
 
-/// How every client of this bench speaks TLS.
-pub(crate) fn connector() -> TlsConnector {
-    TlsConnector::from(Arc::new(tls::client_config(identity()).expect("a fresh key")))
+/// How the clients of a server speak TLS, and which host they are.
+pub(crate) fn connector() -> (TlsConnector, HostKey) {
+    let identity = identity();
+    let host = identity.host_key();
+    (TlsConnector::from(Arc::new(tls::client_config(identity).expect("a fresh key"))), host)
 }
 
 /// The server's process: prints its address, then answers each byte with itself.
@@ -72,7 +75,7 @@ impl Server {
         let stdout = process.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("the server prints its address");
         let address = line.trim().parse().expect("an address");
-        Self { process, address, connector: connector() }
+        Self { process, address, connector: connector().0 }
     }
 
     /// Connects, shakes hands, and sends one byte there and back.

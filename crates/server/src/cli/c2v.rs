@@ -72,7 +72,7 @@ fn write_c2v(cli: Cli, arguments: &Arguments) -> Result<(), Failure> {
     if cli.print_document {
         return print(&document(&home, &cli)?);
     }
-    if is_within(&cli.filename, home.path()) {
+    if program::is_within(&cli.filename, home.path()) {
         // Root follows nobody's links: what is in the home is written by its owner.
         program::act_as_owner(&home, arguments)?;
     }
@@ -91,15 +91,6 @@ fn write_file(path: &Path, document: &str) -> Result<(), Failure> {
     files::write_replacing(path, text.as_bytes(), C2V_MODE).map_err(|error| {
         failure(exit::CANT_WRITE, format!("{} can't be written: {error}", path.display()))
     })
-}
-
-/// Whether a file is, or would be, in a folder or below it.
-fn is_within(path: &Path, folder: &Path) -> bool {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    match (parent.unwrap_or(Path::new(".")).canonicalize(), folder.canonicalize()) {
-        (Ok(parent), Ok(folder)) => parent.starts_with(folder),
-        _ => false,
-    }
 }
 
 /// The document as the home's owner makes it. That process explains its own failures.

@@ -9,9 +9,9 @@ use ve_core::{
 };
 
 use super::{
-    inventory, logs,
+    backup, inventory, logs,
     program::{self, Arguments, HomeOption, print, print_json},
-    table,
+    restore, table,
 };
 use crate::{
     control::{
@@ -22,7 +22,7 @@ use crate::{
         },
     },
     home::Home,
-    install,
+    install, ledger,
 };
 
 /// Looks at a license server and acts on it, over its control socket.
@@ -38,8 +38,8 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 64 wrong usage, 65 no such license or session, 69 no \
-                          server runs, 70 internal error, 73 can't write, 75 home in use or server \
+const EXIT_CODES: &str = "Exit codes: 0 fine, 64 wrong usage, 65 no such license or session, bad backup, \
+                          69 no server runs, 70 internal error, 73 can't write, 75 home in use or server \
                           busy, 77 refused or no permission, 78 configuration error.";
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +60,10 @@ enum Command {
     Denials,
     /// The server's log
     Logs(logs::Options),
+    /// Write the whole home into one file, whether a server runs or not
+    Backup(backup::Options),
+    /// Bring a backup back, on the host that it is of; no server may run in the home
+    Restore(restore::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,9 +94,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[allow(clippy::needless_pass_by_value, reason = "the command is the caller's last word")]
 fn control(cli: Cli, arguments: &Arguments) -> Result<(), Failure> {
     let home = cli.home.home();
-    program::act_as_owner(&home, arguments)?;
+    // These two have to do with a file that is whoever started this's.
+    match &cli.command {
+        Command::Backup(options) => return backup::back_up(&home, options, cli.json, arguments),
+        Command::Restore(options) => return restore::restore(&home, options, cli.json, arguments),
+        _ => program::act_as_owner(&home, arguments)?,
+    }
     match cli.command {
-        Command::Status => show(&client::ask(&home, &Request::Status)?, cli.json, status),
+        Command::Backup(_) | Command::Restore(_) => Ok(()),
+        Command::Status => {
+            let mut report: Status = client::ask(&home, &Request::Status)?;
+            report.attention.extend(ledger::attention(&home));
+            show(&report, cli.json, status)
+        }
         Command::Licenses { act: None } => {
             let reports = inventory::take(&home)?.reports;
             show(&Licenses { licenses: reports }, cli.json, |report| licenses(&report.licenses))
@@ -149,8 +163,9 @@ fn status(status: &Status) -> Vec<String> {
         format!("Server key: {}", status.server_key),
         format!("Connections: {}", status.links),
         format!("Sessions: {}", status.sessions),
-        String::new(),
     ];
+    lines.extend(status.attention.iter().map(|sentence| format!("Attention: {sentence}")));
+    lines.push(String::new());
     lines.extend(licenses(&status.licenses));
     lines
 }

@@ -2,9 +2,11 @@
 //!
 //! - [`exit`]: exit codes; [`program`]: how every command starts and ends.
 //! - [`licensed`]: the server.
-//! - [`viewer`], [`c2v`], [`v2c`], [`licensectl`]: the commands, one each.
+//! - [`viewer`], [`c2v`], [`v2c`], [`licensectl`]: the commands, one each; [`backup`], [`restore`]: the
+//!   two larger things that `licensectl` does.
 //! - [`inventory`]: what is installed and how it stands, whether a server runs or not.
 
+pub mod backup;
 pub mod c2v;
 pub mod exit;
 pub mod inventory;
@@ -12,6 +14,7 @@ pub mod licensectl;
 pub mod licensed;
 mod logs;
 pub mod program;
+pub mod restore;
 mod table;
 pub mod v2c;
 pub mod viewer;

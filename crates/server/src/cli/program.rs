@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     io::{self, Write},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -121,4 +121,13 @@ pub fn act_as_owner(home: &Home, arguments: &Arguments) -> Result<(), Failure> {
 pub fn ended(code: Option<i32>) -> Failure {
     let code = code.and_then(|code| u8::try_from(code).ok()).filter(|&code| code != exit::FINE);
     exit::failure(code.unwrap_or(exit::INTERNAL), "")
+}
+
+/// Whether a file is, or would be, in a folder or below it.
+pub fn is_within(path: &Path, folder: &Path) -> bool {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match (parent.unwrap_or(Path::new(".")).canonicalize(), folder.canonicalize()) {
+        (Ok(parent), Ok(folder)) => parent.starts_with(folder),
+        _ => false,
+    }
 }

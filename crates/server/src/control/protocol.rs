@@ -93,6 +93,16 @@ pub struct Status {
     pub links: usize,
     /// Sessions that hold a seat.
     pub sessions: usize,
+    /// Why the ledger can't be written; `None` while it can.
+    pub ledger_failure: Option<String>,
+    /// How many high-water marks clients' grants have raised since the start: more than 0 when an
+    /// older ledger was put in place.
+    pub marks_raised: u64,
+    /// For how many more seconds the ledger may not know every holder of a seat, so that newcomers
+    /// get none of a license with `lease = "grace"`; `None` when it knows them all.
+    pub holders_unknown_seconds: Option<u64>,
+    /// What the administrator should know and do something about, in sentences.
+    pub attention: Vec<String>,
     /// How every license stands.
     pub licenses: Vec<LicenseReport>,
 }

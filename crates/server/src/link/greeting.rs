@@ -1,9 +1,13 @@
 //! What comes before the first request: TLS and the two hellos, all of it within
-//! [`HELLO_TIMEOUT_MS`].
+//! [`HELLO_TIMEOUT_MS`] of the client's turn.
 
-use std::time::Duration;
+use std::{
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::{
+    io::Interest,
     net::TcpStream,
     time::{Instant, timeout_at},
 };
@@ -40,8 +44,12 @@ pub(super) async fn greet(
     stream: TcpStream,
     pace: &Pace,
 ) -> Result<Option<Greeted>, LinkError> {
+    let turn = pace.turn().await;
+    if turn.was_waited_for() && has_given_up(&stream) {
+        return Ok(None);
+    }
     let deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
-    let handshake = timeout_at(deadline, pace.run(shared.tls.accept(stream))).await;
+    let handshake = timeout_at(deadline, turn.run(shared.tls.accept(stream))).await;
     let stream = handshake.map_err(|_| LinkError::NoHello)?.map_err(LinkError::Tls)?;
     let host = host_key(stream.get_ref().1.peer_certificates())
         .ok_or_else(|| LinkError::Tls(std::io::Error::other("the client showed no key")))?;
@@ -56,6 +64,14 @@ pub(super) async fn greet(
             Err(error)
         }
     }
+}
+
+/// Whether the client has hung up, as far as this side knows yet. After a long wait in the line many
+/// have, and what they began is not worth a handshake.
+fn has_given_up(stream: &TcpStream) -> bool {
+    let mut ready = Box::pin(stream.ready(Interest::READABLE));
+    let mut context = Context::from_waker(Waker::noop());
+    matches!(ready.as_mut().poll(&mut context), Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 /// Hears the client's hello and answers it. `None`: no license, no talk.
@@ -96,4 +112,31 @@ fn check(hello: &ClientHello) -> Result<Nonce, LinkError> {
         convert::name("software", &hello.software).map_err(LinkError::Protocol)?;
     }
     convert::nonce(&hello.nonce).map_err(LinkError::Protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let client = TcpStream::connect(address).await.expect("a listener");
+        (client, listener.accept().await.expect("a client").0)
+    }
+
+    #[tokio::test]
+    async fn who_has_hung_up_is_not_taken_for_someone_who_waits() {
+        let (mut client, server) = pair().await;
+        assert!(!has_given_up(&server));
+        client.write_all(b"the beginning of a handshake").await.expect("an open connection");
+        server.readable().await.expect("an open connection");
+        assert!(!has_given_up(&server), "it waits for an answer");
+        drop(client);
+        while !has_given_up(&server) {
+            tokio::task::yield_now().await;
+        }
+    }
 }

@@ -2,66 +2,134 @@
 //! come at the same time would hold up everyone who is licensed. They line up here instead, and only
 //! a few at a time stand between a licensed client and the processor.
 //!
-//! A turn lasts for one step of a handshake and never for a wait: a client that stops half-way holds
-//! up no one.
+//! Who comes first is let in first, and who has begun is done before many others begin: if all went
+//! one step at a time, the last of ten thousand clients would be as late as the first, and all of
+//! them too late. Time in the line costs no client its time-out.
+//!
+//! A turn at the processor lasts for one step of a handshake and never for a wait, and a client that
+//! keeps us waiting loses its place among those that have begun: one that stops half-way holds up
+//! no one for longer than a blink.
 
 use std::{
     future::poll_fn,
     pin::pin,
     sync::atomic::{AtomicUsize, Ordering},
     task::Poll,
+    time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::yield_now};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task::yield_now,
+    time::{Instant, timeout},
+};
 
 /// How many handshakes may be under way before they have to line up.
 const MAX_UNPACED: usize = 32;
 
+/// How many handshakes have begun at the same time, once they line up.
+const MAX_BEGUN: usize = 256;
+
 /// How many steps wait for the processor at the same time, once handshakes line up.
 const MAX_STEPS: usize = 8;
+
+/// For how long in all a handshake keeps its place while it waits for its client. A client on the
+/// other side of the world needs less.
+const CLIENTS_SHARE: Duration = Duration::from_millis(500);
 
 /// Paces the handshakes of one server.
 #[derive(Debug)]
 pub struct Pace {
+    places: Semaphore,
     turns: Semaphore,
     under_way: AtomicUsize,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { turns: Semaphore::new(MAX_STEPS), under_way: AtomicUsize::new(0) }
+        Self {
+            places: Semaphore::new(MAX_BEGUN),
+            turns: Semaphore::new(MAX_STEPS),
+            under_way: AtomicUsize::new(0),
+        }
     }
 }
 
 impl Pace {
-    /// Completes a handshake, step by step.
-    pub(super) async fn run<T>(&self, handshake: impl Future<Output = T>) -> T {
-        let _counted = Counted::new(&self.under_way);
-        let mut handshake = pin!(handshake);
-        loop {
-            let turn = self.turn().await;
-            let step = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
-            drop(turn);
-            match step {
-                Poll::Ready(outcome) => return outcome,
-                Poll::Pending => woken().await,
-            }
-        }
+    /// Waits in the line until a handshake may begin.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        let counted = Counted::new(&self.under_way);
+        let place = if self.is_calm() { None } else { Some(of(&self.places).await) };
+        Turn { pace: self, place, _counted: counted }
     }
 
-    /// Waits for a turn, when there are many. Who has one goes to the end of the line of everything
-    /// that is ready to run; those without wait elsewhere.
-    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        if self.under_way.load(Ordering::Relaxed) <= MAX_UNPACED {
+    fn is_calm(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) <= MAX_UNPACED
+    }
+
+    /// Waits for the processor, when many do. Who has a turn goes to the end of the line of
+    /// everything that is ready to run; those without wait elsewhere.
+    async fn step(&self) -> Option<SemaphorePermit<'_>> {
+        if self.is_calm() {
             return None;
         }
-        let turn = self.turns.acquire().await.expect("nobody closes it");
+        let turn = of(&self.turns).await;
         yield_now().await;
         Some(turn)
     }
 }
 
+async fn of(semaphore: &Semaphore) -> SemaphorePermit<'_> {
+    semaphore.acquire().await.expect("nobody closes it")
+}
+
+/// A handshake that may begin.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pace: &'a Pace,
+    /// Its place among those that have begun; none when there is no line, or when it was lost.
+    place: Option<SemaphorePermit<'a>>,
+    _counted: Counted<'a>,
+}
+
+impl Turn<'_> {
+    /// Whether there was a line.
+    pub(super) fn was_waited_for(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Completes the handshake, step by step.
+    pub(super) async fn run<T>(mut self, handshake: impl Future<Output = T>) -> T {
+        let mut handshake = pin!(handshake);
+        let mut share = CLIENTS_SHARE;
+        loop {
+            let turn = self.pace.step().await;
+            let step = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
+            drop(turn);
+            match step {
+                Poll::Ready(outcome) => return outcome,
+                Poll::Pending => self.wait(&mut share).await,
+            }
+        }
+    }
+
+    /// Waits for whatever the last step waits for. A place is kept for the rest of the `share`.
+    async fn wait(&mut self, share: &mut Duration) {
+        if self.place.is_none() {
+            return woken().await;
+        }
+        let since = Instant::now();
+        // Woken by the time or by the client: the next step finds out.
+        let _ = timeout(*share, woken()).await;
+        *share = share.saturating_sub(since.elapsed());
+        if share.is_zero() {
+            self.place = None;
+        }
+    }
+}
+
 /// Counts a handshake for as long as it is under way, however it ends.
+#[derive(Debug)]
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
@@ -92,18 +160,22 @@ mod tests {
 
     use super::*;
 
+    async fn run<T>(pace: &Pace, handshake: impl Future<Output = T>) -> T {
+        pace.turn().await.run(handshake).await
+    }
+
     #[tokio::test]
     async fn who_stops_half_way_holds_up_no_one() {
         let pace = Arc::new(Pace::default());
         let mut stopped = JoinSet::new();
         for _ in 0..1_000 {
             let pace = Arc::clone(&pace);
-            stopped.spawn(async move { pace.run(std::future::pending::<()>()).await });
+            stopped.spawn(async move { run(&pace, std::future::pending::<()>()).await });
         }
         let (sender, receiver) = oneshot::channel();
         let ours = tokio::spawn({
             let pace = Arc::clone(&pace);
-            async move { pace.run(receiver).await }
+            async move { run(&pace, receiver).await }
         });
         while pace.under_way.load(Ordering::Relaxed) < 1_001 {
             yield_now().await;
@@ -113,29 +185,70 @@ mod tests {
         stopped.shutdown().await;
         assert_eq!(pace.under_way.load(Ordering::Relaxed), 0);
         assert_eq!(pace.turns.available_permits(), MAX_STEPS);
+        assert_eq!(pace.places.available_permits(), MAX_BEGUN);
+    }
+
+    /// What a crowd of handshakes has come to.
+    #[derive(Default)]
+    struct Crowd {
+        steps: AtomicUsize,
+        begun: AtomicUsize,
+        done: AtomicUsize,
+        most_begun: AtomicUsize,
+    }
+
+    impl Crowd {
+        async fn three_steps(&self) {
+            let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most_begun.fetch_max(begun, Ordering::Relaxed);
+            for _ in 0..3 {
+                self.steps.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+            self.begun.fetch_sub(1, Ordering::Relaxed);
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn gather(self: &Arc<Self>, pace: &Arc<Pace>, count: usize) -> JoinSet<usize> {
+            let mut crowd = JoinSet::new();
+            for number in 0..count {
+                let (pace, all) = (Arc::clone(pace), Arc::clone(self));
+                crowd.spawn(async move {
+                    run(&pace, all.three_steps()).await;
+                    number
+                });
+            }
+            crowd
+        }
     }
 
     #[tokio::test]
     async fn only_a_few_steps_stand_between_others_and_the_processor() {
-        let (pace, steps) = (Arc::new(Pace::default()), Arc::new(AtomicUsize::new(0)));
-        let mut crowd = JoinSet::new();
-        for _ in 0..1_000 {
-            let (pace, steps) = (Arc::clone(&pace), Arc::clone(&steps));
-            let three_steps = async move {
-                for _ in 0..3 {
-                    steps.fetch_add(1, Ordering::Relaxed);
-                    yield_now().await;
-                }
-            };
-            crowd.spawn(async move { pace.run(three_steps).await });
-        }
+        let (pace, all) = (Arc::new(Pace::default()), Arc::new(Crowd::default()));
+        let mut crowd = all.gather(&pace, 1_000);
         let mut most = 0;
         while crowd.try_join_next().is_some() || !crowd.is_empty() {
-            let before = steps.load(Ordering::Relaxed);
+            let before = all.steps.load(Ordering::Relaxed);
             yield_now().await;
-            most = most.max(steps.load(Ordering::Relaxed) - before);
+            most = most.max(all.steps.load(Ordering::Relaxed) - before);
         }
-        assert_eq!(steps.load(Ordering::Relaxed), 3_000);
+        assert_eq!(all.steps.load(Ordering::Relaxed), 3_000);
         assert!(most <= MAX_UNPACED + MAX_STEPS, "{most} steps in a row");
+    }
+
+    #[tokio::test]
+    async fn who_came_first_is_done_before_the_last_begin() {
+        const COUNT: usize = 10_000;
+        let (pace, all) = (Arc::new(Pace::default()), Arc::new(Crowd::default()));
+        let mut crowd = all.gather(&pace, COUNT);
+        let mut order = Vec::with_capacity(COUNT);
+        while let Some(done) = crowd.join_next().await {
+            order.push(done.expect("no panic"));
+        }
+        let most = all.most_begun.load(Ordering::Relaxed);
+        assert!((MAX_STEPS..=MAX_BEGUN + MAX_UNPACED).contains(&most), "{most} had begun at once");
+        let late = order.iter().enumerate().map(|(place, number)| place.abs_diff(*number)).max();
+        assert!(late <= Some(MAX_BEGUN + MAX_UNPACED), "someone was overtaken by {late:?} others");
+        assert_eq!(all.done.load(Ordering::Relaxed), COUNT);
     }
 }

@@ -5,9 +5,9 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use ve_core::{
     id::LicenseId,
-    node::io::{Note, Who},
+    node::io::{Note, RaisedMark, Who},
     reason::Refusal,
-    time::{SECOND_MS, spoken_duration},
+    time::{SECOND_MS, spoken_duration, spoken_hours},
 };
 
 use super::{
@@ -31,6 +31,9 @@ pub fn entries(at: Timestamp, note: &Note) -> Vec<Entry> {
         Note::ClockBehind(seconds) => told.clock_behind(*seconds),
         Note::ClockAhead(seconds) => told.clock_ahead(*seconds),
         Note::ClockSound => told.main(Info, "clock-sound", "The system clock is right again."),
+        Note::MarkRaised(raised) => told.mark_raised(raised),
+        Note::HoursLow { id, remaining_ms } => told.hours_low(id, *remaining_ms),
+        Note::HoldersUnknown { for_ms } => told.holders_unknown(*for_ms),
         Note::LedgerFailed(why) => told.ledger_failed(why),
         Note::LedgerRecovered => {
             told.main(Info, "ledger-recovered", "The ledger can be written again.")
@@ -118,8 +121,56 @@ impl Told {
         self.main(Warn, "clock-ahead", message).with(Field::Seconds, seconds)
     }
 
+    fn mark_raised(&self, raised: &RaisedMark) -> Entry {
+        let (id, what) = match raised {
+            RaisedMark::LicenseVersion { id, from: 0, to } => (
+                Some(id),
+                format!("license {id} had version {to}, of which the ledger knows nothing"),
+            ),
+            RaisedMark::LicenseVersion { id, from, to } => {
+                (Some(id), format!("license {id} had version {to}, the ledger says {from}"))
+            }
+            RaisedMark::HoursUsed { id, version, from_ms, to_ms } => {
+                let (from, to) = spoken_meters(*from_ms, *to_ms);
+                let of = format!("of license {id} version {version}");
+                (Some(id), format!("{to} {of} were used, the ledger says {from}"))
+            }
+            RaisedMark::Time { from, to } => {
+                (None, format!("it was {to} UTC, the ledger says {from}"))
+            }
+            RaisedMark::LedgerPosition { from, to } => {
+                (None, format!("the ledger had {to} records, it has {from}"))
+            }
+        };
+        let message = format!(
+            "An older ledger was put in place: a client's grant shows that {what}. What the grant \
+             shows counts from now on."
+        );
+        self.license(Warn, "mark-raised", id, message)
+    }
+
+    fn hours_low(&self, id: &LicenseId, remaining_ms: u64) -> Entry {
+        let left = spoken_hours(remaining_ms);
+        let message = format!(
+            "license {id} has {left} hour(s) of run time left; at zero its sessions are revoked. Ask \
+             your vendor for more in time."
+        );
+        let seconds = remaining_ms / SECOND_MS;
+        self.license(Warn, "hours-low", Some(id), message).with(Field::Seconds, seconds)
+    }
+
+    fn holders_unknown(&self, for_ms: u64) -> Entry {
+        let message = format!(
+            "The ledger may not know every holder of a seat. Until {} have passed, newcomers get no \
+             seat of a license with lease = \"grace\"; sessions that are known or can prove their \
+             seat come back at once. Nothing needs to be done.",
+            spoken_duration(for_ms)
+        );
+        self.license(Warn, "holders-unknown", None, message)
+    }
+
     fn ledger_failed(&self, why: &str) -> Entry {
-        let why = why.trim_end_matches('.');
+        let why = ledger_cause(why);
         let message = format!(
             "The ledger can't be written: {why}. Sessions go on, new ones are refused, and \
              writing is tried again. Make room or repair the disk."
@@ -151,6 +202,21 @@ impl Told {
     fn main(&self, level: Level, event: &str, message: impl Display) -> Entry {
         Entry::at(self.at, level, Module::Main, message).with(Field::Event, event)
     }
+}
+
+/// Why the ledger can't be written, without saying once more that it can't.
+pub(crate) fn ledger_cause(why: &str) -> &str {
+    why.strip_prefix("the ledger can't be written: ").unwrap_or(why).trim_end_matches('.')
+}
+
+/// Two readings of a meter, in hours where that shows a difference.
+fn spoken_meters(from_ms: u64, to_ms: u64) -> (String, String) {
+    let (from, to) = (spoken_hours(from_ms), spoken_hours(to_ms));
+    if from == to {
+        let seconds = |ms| format!("{} second(s)", ms / SECOND_MS);
+        return (seconds(from_ms), seconds(to_ms));
+    }
+    (format!("{from} hour(s)"), format!("{to} hour(s)"))
 }
 
 /// `CHARON-SSP/4U v4.1.32`.

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use ve_core::{
     grant::Grant,
-    id::{Nonce, SessionId},
+    id::{HostKey, Nonce, SessionId},
     reason::{ReasonCode, Refusal},
 };
 use ve_documents::keys::SigningKey;
@@ -33,10 +33,14 @@ use super::{
     talk::{Order, Talk, read, write},
 };
 
+/// What a link that is open always gives.
+const ANSWER: &str = "an answer before the connection ends";
+
 /// A computer with a key of its own.
 #[derive(Clone)]
 pub(crate) struct Host {
     tls: TlsConnector,
+    key: HostKey,
 }
 
 /// A program that wants a seat.
@@ -46,12 +50,15 @@ pub(crate) struct Emulator {
     pub(crate) hardware: &'static str,
     pub(crate) session: Option<SessionId>,
     pub(crate) run: [u8; 16],
+    /// What it shows of its past.
+    pub(crate) witnesses: Vec<proto::Signed>,
 }
 
 impl Emulator {
     pub(crate) fn new(name: &str) -> Self {
         let run = random_bytes();
-        Self { name: name.to_owned(), hardware: "Charon-SSP/4M", session: None, run }
+        let (hardware, witnesses) = ("Charon-SSP/4M", Vec::new());
+        Self { name: name.to_owned(), hardware, session: None, run, witnesses }
     }
 
     /// The same program, which knows its session.
@@ -74,6 +81,7 @@ impl Emulator {
             emulator: self.name.clone(),
             session: self.session.map_or_else(Vec::new, |session| session.0.to_vec()),
             run: self.run.to_vec(),
+            witnesses: self.witnesses.clone(),
             ..proto::Login::default()
         }
     }
@@ -97,14 +105,17 @@ pub(crate) struct Running {
     pub(crate) link: Link,
     pub(crate) emulator: Emulator,
     pub(crate) grant: Grant,
+    /// The grant as it came.
+    pub(crate) signed: proto::Signed,
 }
 
 impl Host {
     pub(crate) fn new() -> Self {
         let key = SigningKey::generate();
         let identity = Identity::from_pkcs8(&key.pkcs8_der()).expect("a key for TLS");
+        let host = identity.host_key();
         let config = tls::client_config(identity).expect("a TLS client");
-        Self { tls: Arc::new(config).into() }
+        Self { tls: Arc::new(config).into(), key: host }
     }
 
     /// Connects and says hello; the server's reason when it shows no credential.
@@ -135,16 +146,17 @@ impl Host {
         }
         let (orders, to_do) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
-        let talk = Talk { reader, server_key, nonce, asked: HashMap::new(), happened };
+        let (asked, host) = (HashMap::new(), self.key);
+        let talk = Talk { reader, server_key, host, nonce, asked, happened };
         Ok(Link { orders, events, task: tokio::spawn(talk.run(to_do)) })
     }
 
     /// Connects and logs in on a link of its own.
     pub(crate) async fn run(&self, port: u16, emulator: &Emulator) -> Result<Running, Refusal> {
         let link = self.connect(port).await?;
-        let grant = link.login(emulator).await?;
+        let (grant, signed) = link.login_signed(emulator).await?;
         let emulator = emulator.knowing(grant.session);
-        Ok(Running { link, emulator, grant })
+        Ok(Running { link, emulator, grant, signed })
     }
 
     /// The refusal of a login that must be refused for this reason.
@@ -169,39 +181,62 @@ impl Host {
 impl Link {
     /// Asks for a seat.
     pub(crate) async fn login(&self, emulator: &Emulator) -> Result<Grant, Refusal> {
-        self.try_login(emulator).await.expect("an answer before the connection ends")
+        self.try_login(emulator).await.expect(ANSWER)
+    }
+
+    /// Asks for a seat; the grant, and as it came.
+    pub(crate) async fn login_signed(
+        &self,
+        emulator: &Emulator,
+    ) -> Result<(Grant, proto::Signed), Refusal> {
+        let (believed, signed) = self.ask_login(emulator).await.expect(ANSWER);
+        granted(believed).map(|grant| (grant, signed))
     }
 
     /// Asks whether the session is still licensed.
     pub(crate) async fn check(&self, session: SessionId) -> Result<Grant, Refusal> {
-        let session = session.0.to_vec();
-        let check = |request_id, nonce| Kind::Check(proto::Check { request_id, nonce, session });
-        granted(self.ask(check).await.expect("an answer before the connection ends"))
+        self.try_check(session).await.expect(ANSWER)
     }
 
     /// Gives the seat back.
     pub(crate) async fn logout(&self, session: SessionId) -> Result<(), Refusal> {
-        let session = session.0.to_vec();
-        let logout = |request_id, nonce| Kind::Logout(proto::Logout { request_id, nonce, session });
-        match self.ask(logout).await.expect("an answer before the connection ends").content {
-            Content::LoggedOut(_) => Ok(()),
-            Content::Refusal(refusal) => Err(convert::refusal(&refusal)),
-            other => panic!("no answer to a logout: {other:?}"),
-        }
+        self.try_logout(session).await.expect(ANSWER)
     }
 
     /// A login whose answer may never come: `None` when the connection ended before.
     pub(crate) async fn try_login(&self, emulator: &Emulator) -> Option<Result<Grant, Refusal>> {
+        self.ask_login(emulator).await.map(|(believed, _)| granted(believed))
+    }
+
+    async fn ask_login(&self, emulator: &Emulator) -> Option<(Believed, proto::Signed)> {
         let login = emulator.login();
         let login =
             move |request_id, nonce| Kind::Login(proto::Login { request_id, nonce, ..login });
-        self.ask(login).await.map(granted)
+        self.ask(login).await
+    }
+
+    /// The same for a check.
+    pub(crate) async fn try_check(&self, session: SessionId) -> Option<Result<Grant, Refusal>> {
+        let session = session.0.to_vec();
+        let check = |request_id, nonce| Kind::Check(proto::Check { request_id, nonce, session });
+        self.ask(check).await.map(|(believed, _)| granted(believed))
+    }
+
+    /// The same for a logout.
+    pub(crate) async fn try_logout(&self, session: SessionId) -> Option<Result<(), Refusal>> {
+        let session = session.0.to_vec();
+        let logout = |request_id, nonce| Kind::Logout(proto::Logout { request_id, nonce, session });
+        self.ask(logout).await.map(|(believed, _)| match believed.content {
+            Content::LoggedOut(_) => Ok(()),
+            Content::Refusal(refusal) => Err(convert::refusal(&refusal)),
+            other => panic!("no answer to a logout: {other:?}"),
+        })
     }
 
     async fn ask(
         &self,
         question: impl FnOnce(u64, Vec<u8>) -> Kind + Send + 'static,
-    ) -> Option<Believed> {
+    ) -> Option<(Believed, proto::Signed)> {
         let (sender, answer) = oneshot::channel();
         self.orders.send(Order::Ask(Box::new(question), sender)).ok()?;
         awaited("an answer", answer).await.ok()

@@ -22,7 +22,7 @@ use super::{
 #[tokio::test]
 async fn another_user_is_refused() {
     let Some(_) = programs::command_as_nobody("licensectl") else {
-        eprintln!("skipped: only root can become another user, and the build must be open to all");
+        ve_testbed::skip("only root can become another user, and the build must be open to all");
         return;
     };
     let site = Site::licensed(|license| license).await;

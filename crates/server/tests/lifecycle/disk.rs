@@ -63,9 +63,9 @@ fn small_disk(test: &str) -> Option<SmallDisk> {
     assert!(!inside, "no small disk can be mounted, not even in a namespace: {refused}");
     let possible = Command::new("unshare").args(["-rm", "true"]).status();
     if !possible.is_ok_and(|status| status.success()) {
-        eprintln!(
-            "skipped: no small disk can be mounted here (it takes root, or unshare -rm): {refused}"
-        );
+        ve_testbed::skip(format_args!(
+            "no small disk can be mounted here (it takes root, or unshare -rm): {refused}"
+        ));
         return None;
     }
     let this = std::env::current_exe().expect("this test's path");
@@ -123,6 +123,64 @@ async fn a_full_disk_keeps_newcomers_out_and_nobody_else() {
     let has = |name: &str| known.iter().any(|session| session["emulator"] == name);
     assert!(has("early") && !has("after") && !has(&format!("late {count}")), "{known:#?}");
     server.terminate().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_no_meter() {
+    let Some(disk) = small_disk("disk::a_full_disk_stops_no_meter") else { return };
+    let site = Site::at(&disk.path().join("home"));
+    site.install(|license| license.instances(1_000).hours(100)).await.fine();
+    let server = site.start().await;
+    let host = Host::new();
+    let running = host.run(server.port(), &Emulator::new("early")).await.expect("a seat");
+    disk.fill();
+    let mut count = 0;
+    let late = async || {
+        count += 1;
+        host.run(server.port(), &Emulator::new(&format!("late {count}"))).await.err()
+    };
+    eventually_mut("a refusal", late).await;
+    let status = site.report("status").await;
+    let why = status["ledger_failure"].as_str().expect("a reason");
+    assert!(why.contains("full"), "{status:#}");
+    let text = site.tool("licensectl", &["status"]).await.fine();
+    assert!(text.contains("Attention: The ledger can't be written: "), "{text}");
+
+    // The hours of this time are in no ledger.
+    let charged = async || {
+        let grant = running.link.check(running.grant.session).await.expect("a license");
+        Some(grant.marks.hours_used_ms).filter(|used_ms| *used_ms >= 2_000)
+    };
+    let charged_ms = eventually("two seconds on the meter", charged).await;
+    drop(running.link);
+    server.terminate().await;
+    let viewer = async || {
+        let said = site.tool("license_viewer", &["--json"]).await.fine();
+        let report: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        report["licenses"][0]["used_seconds"].as_u64().expect("a meter")
+    };
+    assert!(viewer().await >= charged_ms / 1_000, "{} s of {charged_ms} ms", viewer().await);
+    disk.make_room();
+    let server = site.start().await;
+    assert!(viewer().await >= charged_ms / 1_000, "{} s of {charged_ms} ms", viewer().await);
+    let again = host.run(server.port(), &running.emulator).await.expect("its own seat");
+    assert!(again.grant.marks.hours_used_ms >= charged_ms, "{:?}", again.grant);
+    server.terminate().await;
+}
+
+#[tokio::test]
+async fn a_start_on_a_full_disk_says_what_to_do() {
+    let Some(disk) = small_disk("disk::a_start_on_a_full_disk_says_what_to_do") else { return };
+    let site = Site::at(&disk.path().join("home"));
+    site.install(|license| license).await.fine();
+    site.start().await.terminate().await;
+    disk.fill();
+    let said = site.start_in_vain().await;
+    let message = said.failed(73);
+    assert!(message.contains("full"), "{message}");
+    assert!(message.to_lowercase().contains("make room"), "{message}");
+    disk.make_room();
+    site.start().await.terminate().await;
 }
 
 /// The same for a look that counts.

@@ -2,27 +2,29 @@
 
 use std::{
     fs,
-    process::Stdio,
     time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    net::TcpStream,
-    process::{Child, Command},
-};
+use tokio::net::TcpStream;
+use ve_core::reason::ReasonCode;
 
 use super::{
-    awaited,
     client::{Emulator, Event, Host},
     eventually,
     server::Server,
     site::Site,
+    strace::{Threads, attach},
 };
 
 /// How long an end may take, whatever the clients do.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// The number of a system call, as `/proc/PID/syscall` shows it.
+#[cfg(target_arch = "x86_64")]
+const GETDENTS64: &str = "217 ";
+#[cfg(not(target_arch = "x86_64"))]
+const GETDENTS64: &str = "61 ";
 
 const LAST_LINE: &str = "INFO MAIN The program is terminated.";
 
@@ -52,6 +54,62 @@ async fn clients_are_told_and_their_sessions_are_kept() {
         assert_eq!(again.grant.session, first.grant.session);
         server.terminate().await;
     }
+}
+
+/// What a client does that finds a seat elsewhere: it stays until it has logged out here.
+#[tokio::test]
+async fn who_logs_out_when_the_server_closes_is_answered() {
+    const CLIENTS: usize = 20;
+    let site = Site::licensed(|license| license.instances(100)).await;
+    let server = site.start().await;
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        let emulator = Emulator::new(&format!("vm {number}"));
+        clients.push(Host::new().run(server.port(), &emulator).await.expect("a seat"));
+    }
+    server.signal(Signal::TERM);
+    for client in &mut clients {
+        assert_eq!(client.link.event().await, Event::Closing);
+    }
+    // Nobody gets in any more; who is in is answered, in whatever order.
+    let late = clients[0].link.login(&Emulator::new("late")).await.expect_err("no seat");
+    assert_eq!(late.code, ReasonCode::ServerDraining, "{late}");
+    for client in clients.iter().rev() {
+        client.link.check(client.grant.session).await.expect("still licensed");
+        client.link.logout(client.grant.session).await.expect("an end that is durable");
+    }
+    drop(clients);
+    let (status, log) = server.ended().await;
+    assert!(status.success(), "{status}: {log:#?}");
+    assert_eq!(last_line(&site.log_text()), LAST_LINE);
+    let server = site.start().await;
+    assert_eq!(site.sessions().await, Vec::<serde_json::Value>::new());
+    server.terminate().await;
+}
+
+/// A reload that reads from a disk that hangs: an end does not wait for it.
+#[tokio::test]
+async fn a_reload_that_hangs_holds_nothing_up() {
+    let site = Site::licensed(|license| license).await;
+    let server = site.start().await;
+    let (looks, hang) = ("getdents64", "delay_enter=600000000");
+    let Some(strace) = attach(&server, Threads::All, looks, hang).await else { return };
+    server.signal(Signal::HUP);
+    // It hangs when it reads the folder of the licenses.
+    let blocked = async || {
+        let threads = fs::read_dir(format!("/proc/{}/task", server.pid())).ok()?;
+        let mut calls =
+            threads.filter_map(|task| fs::read_to_string(task.ok()?.path().join("syscall")).ok());
+        calls.any(|call| call.starts_with(GETDENTS64)).then_some(())
+    };
+    eventually("a reload that waits for the disk", blocked).await;
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    server.logs(LAST_LINE).await;
+    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+    strace.end().await;
+    let (status, log) = server.ended().await;
+    assert!(status.success(), "{status}: {log:#?}");
 }
 
 #[tokio::test]
@@ -100,42 +158,13 @@ async fn a_signal_that_comes_during_the_start_is_not_lost() {
     assert_eq!(last_line(&site.log_text()), LAST_LINE);
 }
 
-/// Makes every flush of a disk take longer than any test; given up when dropped. `None`, said aloud,
-/// where this machine doesn't let us.
-async fn make_the_disk_hang(server: &Server) -> Option<Child> {
-    let mut strace = Command::new("strace");
-    strace.args([
-        "-f",
-        "-e",
-        "trace=fsync,fdatasync",
-        "-e",
-        "inject=fsync,fdatasync:delay_enter=600000000",
-    ]);
-    strace.args(["-p", &server.pid().to_string()]).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut strace = match strace.spawn() {
-        Ok(strace) => strace,
-        Err(error) => {
-            eprintln!("skipped: there is no strace here: {error}");
-            return None;
-        }
-    };
-    let mut said = BufReader::new(strace.stderr.take().expect("a pipe")).lines();
-    let first =
-        awaited("strace's first words", said.next_line()).await.expect("text").unwrap_or_default();
-    if !first.contains("attached") {
-        eprintln!("skipped: strace may not look at another process here: {first}");
-        return None;
-    }
-    // Whoever writes to a pipe that nobody reads would hang as well.
-    tokio::spawn(async move { while said.next_line().await.is_ok_and(|line| line.is_some()) {} });
-    Some(strace)
-}
-
 #[tokio::test]
 async fn a_disk_that_hangs_holds_nothing_up() {
     let site = Site::licensed(|license| license).await;
     let server = site.start().await;
-    let Some(mut strace) = make_the_disk_hang(&server).await else { return };
+    // Every flush takes longer than any test.
+    let (flushes, hang) = ("fsync,fdatasync", "delay_enter=600000000");
+    let Some(strace) = attach(&server, Threads::All, flushes, hang).await else { return };
     let link = Host::new().connect(server.port()).await.expect("a license");
     let waiting = tokio::spawn(async move { link.try_login(&Emulator::new("ss5")).await });
     let opening = async || (site.sessions().await.first()?["state"] == "opening").then_some(());
@@ -147,7 +176,7 @@ async fn a_disk_that_hangs_holds_nothing_up() {
     let ended = async || fs::read_to_string(&stat).ok()?.contains(") Z ").then_some(());
     eventually("the server's end", ended).await;
     assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
-    strace.kill().await.expect("strace's end");
+    strace.end().await;
     let (status, log) = server.ended().await;
     assert!(status.success(), "{status}: {log:#?}");
     assert!(

@@ -1,7 +1,7 @@
 //! A license server's life as its administrator sees it: real processes, real TLS, real licenses.
 //!
 //! - `site`: a home with a vendor; `server`: a running `licensed`; `client`: an emulator host
-//!   (and `talk`, the task behind each of its links).
+//!   (and `talk`, the task behind each of its links); `strace`: faults of the system.
 //! - The other modules are the stories.
 
 mod client;
@@ -10,12 +10,17 @@ mod countdown;
 mod crash;
 mod disk;
 mod ending;
+mod installing;
+mod killed;
 mod licenses;
 mod notify;
 mod reload;
+mod returning;
 mod server;
 mod site;
 mod starting;
+mod status;
+mod strace;
 mod talk;
 
 use std::{future::Future, time::Duration};

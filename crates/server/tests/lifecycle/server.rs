@@ -1,6 +1,9 @@
 //! A running `licensed`: its process, and its log as it comes.
 
-use std::process::{ExitStatus, Stdio};
+use std::{
+    fs,
+    process::{ExitStatus, Stdio},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -50,6 +53,24 @@ impl Server {
         self.process.id().expect("a process that runs")
     }
 
+    /// The system's number of one of the server's threads; a thread gives itself its name when it
+    /// begins to run.
+    pub(crate) fn thread(&self, name: &str) -> Option<u32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("a process");
+        let mut tasks = tasks.filter_map(|task| Some(task.ok()?.path()));
+        let found = tasks.find(|task| {
+            fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        })?;
+        found.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// Waits until the server serves; false when it has ended before.
+    pub(crate) async fn gets_ready(&self) -> bool {
+        let mut log = self.log.clone();
+        let ready = |lines: &Vec<String>| lines.iter().any(|line| line.contains("ready to serve"));
+        awaited("a server that is ready, or its end", log.wait_for(ready)).await.is_ok()
+    }
+
     /// What was logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.borrow().clone()
@@ -84,9 +105,7 @@ impl Server {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.pid().cast_signed();
-        kill_process(Pid::from_raw(pid).expect("no process is 0"), signal)
-            .expect("a process that is there");
+        signal_process(self.pid(), signal).expect("a process that is there");
     }
 
     /// Waits for the process's end: how it ended, and everything that it logged.
@@ -112,6 +131,11 @@ impl Server {
         let (status, log) = self.ended().await;
         assert!(status.success(), "{status}: {log:#?}");
     }
+}
+
+/// Sends a signal to a process that may be gone.
+pub(crate) fn signal_process(pid: u32, signal: Signal) -> rustix::io::Result<()> {
+    kill_process(Pid::from_raw(pid.cast_signed()).expect("no process is 0"), signal)
 }
 
 fn follow(stderr: ChildStderr) -> watch::Receiver<Vec<String>> {

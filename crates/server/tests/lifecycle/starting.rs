@@ -83,7 +83,7 @@ async fn a_port_that_is_taken_names_its_holder() {
 #[tokio::test]
 async fn a_home_that_can_not_be_written_is_named() {
     let Some(command) = programs::command_as_nobody("licensed") else {
-        eprintln!("skipped: only root can become another user, and the build must be open to all");
+        ve_testbed::skip("only root can become another user, and the build must be open to all");
         return;
     };
     let site = Site::new();
@@ -158,16 +158,15 @@ async fn a_ledger_that_is_none_is_left_as_it_is() {
     site.start().await.terminate().await;
     let path = site.home().join("ledger.db");
     let sound = fs::read(&path).expect("a ledger");
-    let mut damaged = sound.clone();
-    damaged[5_000..].fill(0xa5);
     let mut newer = sound.clone();
     // `PRAGMA user_version`, as the format of SQLite's files has it.
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    let mut foreign = sound.clone();
+    // `PRAGMA application_id`: somebody else's database.
+    foreign[68..72].copy_from_slice(b"else");
     for (bytes, expected) in [
         (b"garbage".to_vec(), "is no ledger of a license server; it was left as it is"),
-        (vec![b'x'; 100_000], "ledger.db"),
-        (damaged, "is damaged"),
-        (sound[..sound.len() / 2].to_vec(), "is damaged"),
+        (foreign, "is no ledger of a license server; it was left as it is"),
         (newer, "has format 99"),
     ] {
         fs::write(&path, &bytes).expect("a file");
@@ -183,19 +182,49 @@ async fn a_ledger_that_is_none_is_left_as_it_is() {
     site.start().await.terminate().await;
 }
 
+/// What the server says when it had to begin a new ledger, and what it serves with then.
+async fn begins_a_new_ledger(site: &Site, why: &str) {
+    let server: Server = site.start().await;
+    assert_eq!(server.count(&format!("ERROR MAIN ledger.db was {why}")), 1, "{:#?}", server.log());
+    assert_eq!(server.count("ERROR MAIN Lost are all sessions"), 1, "{:#?}", server.log());
+    let saved = server.logs("ERROR MAIN Saved from marks.reserve: ").await;
+    assert!(saved.contains("01.00000001.002.044 had version 1"), "{saved}");
+    let text = site.tool("licensectl", &["status"]).await.fine();
+    assert!(text.contains("Attention: The ledger was begun anew on "), "{text}");
+    Host::new().run(server.port(), &Emulator::new("ss5")).await.expect("a seat");
+    server.terminate().await;
+}
+
+#[tokio::test]
+async fn a_damaged_ledger_is_kept_aside_and_the_log_says_what_is_lost() {
+    let site = Site::licensed(|license| license).await;
+    site.start().await.terminate().await;
+    let path = site.home().join("ledger.db");
+    let sound = fs::read(&path).expect("a ledger");
+    let mut damaged = sound.clone();
+    damaged[5_000..].fill(0xa5);
+    for bytes in [damaged, sound[..sound.len() / 2].to_vec()] {
+        fs::write(&path, &bytes).expect("a file");
+        begins_a_new_ledger(&site, "damaged").await;
+        let kept = fs::read_dir(site.home()).expect("a home").any(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            name.starts_with("ledger.db.damaged-") && fs::read(&path).is_ok_and(|b| b == bytes)
+        });
+        assert!(kept, "the damaged file is gone");
+    }
+}
+
 #[tokio::test]
 async fn a_ledger_that_is_gone_beside_used_licenses_is_news() {
-    const GONE: &str = "WARN MAIN There was no ledger.db beside the licenses";
     let site = Site::licensed(|license| license).await;
     let server = site.start().await;
-    assert_eq!(server.count(GONE), 0, "{:#?}", server.log());
+    assert_eq!(server.count("ERROR MAIN"), 0, "{:#?}", server.log());
     server.terminate().await;
     for suffix in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(site.home().join(format!("ledger.db{suffix}")));
     }
-    let server: Server = site.start().await;
-    assert_eq!(server.count(GONE), 1, "{:#?}", server.log());
-    server.terminate().await;
+    begins_a_new_ledger(&site, "missing").await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 use ve_core::{
-    id::{Nonce, ServerKey, SessionId},
+    id::{HostKey, Nonce, ServerKey, SessionId},
     reason::Refusal,
 };
 use ve_documents::keys;
@@ -22,7 +22,7 @@ use ve_wire::{
         statement::Content,
     },
     random_bytes,
-    statement::{self, Believed},
+    statement::{self, Believed, Bond},
 };
 
 /// What a server says unasked.
@@ -34,7 +34,8 @@ pub(crate) enum Event {
     Closed,
 }
 
-pub(crate) type Answer = oneshot::Sender<Believed>;
+/// What was answered, and as it came.
+pub(crate) type Answer = oneshot::Sender<(Believed, proto::Signed)>;
 
 /// What a link is told to do.
 pub(crate) enum Order {
@@ -58,6 +59,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Option<server_message::Kind> {
 pub(crate) struct Talk {
     pub(crate) reader: Reader,
     pub(crate) server_key: ServerKey,
+    pub(crate) host: HostKey,
     /// The nonce of the client's hello.
     pub(crate) nonce: Nonce,
     pub(crate) asked: HashMap<u64, (Nonce, Answer)>,
@@ -99,7 +101,8 @@ impl Talk {
             server_message::Kind::Answer(answer) => {
                 let (nonce, asker) =
                     self.asked.remove(&answer.request_id).expect("a question that was asked");
-                let _ = asker.send(self.believe(answer.signed.as_ref(), nonce));
+                let believed = self.believe(answer.signed.as_ref(), nonce);
+                let _ = asker.send((believed, answer.signed.expect("it was believed")));
                 return;
             }
             server_message::Kind::Revoked(revoked) => {
@@ -122,8 +125,9 @@ impl Talk {
 
     fn believe(&self, signed: Option<&proto::Signed>, nonce: Nonce) -> Believed {
         let key = self.server_key;
+        let bond = Bond { nonce, server_key: key, host: self.host };
         let verify =
             |message: &[u8], signature: &[u8]| keys::verify(&key, message, signature).is_ok();
-        statement::open(signed, nonce, key, verify).expect("a statement that can be believed")
+        statement::open(signed, bond, verify).expect("a statement that can be believed")
     }
 }

@@ -22,7 +22,9 @@ impl SmallDisk {
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
-        eprintln!("skipped: no small disk can be mounted here (it takes root): {refused}");
+        ve_testbed::skip(format_args!(
+            "no small disk can be mounted here (it takes root): {refused}"
+        ));
         None
     }
 
@@ -114,7 +116,9 @@ fn a_line_that_is_cut_off_does_not_swallow_the_next() {
     let log = open(&settings);
     let only_grows = Command::new("chattr").arg("+a").arg(&settings.file).output();
     if !only_grows.as_ref().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: files that may only grow are not to be had here: {only_grows:?}");
+        ve_testbed::skip(format_args!(
+            "files that may only grow are not to be had here: {only_grows:?}"
+        ));
         return;
     }
     for number in 0..1_000 {

@@ -40,16 +40,16 @@ impl Journald {
     /// `None`, said aloud, where this machine does not let us.
     fn start() -> Option<Self> {
         if !Path::new(JOURNALD).exists() {
-            eprintln!("skipped: there is no journald here");
+            ve_testbed::skip("there is no journald here");
             return None;
         }
         let mut probe = namespace();
         match probe.args(["mount", "-t", "tmpfs", "tmpfs", "/run"]).output() {
             Ok(output) if output.status.success() => {}
             refused => {
-                eprintln!(
-                    "skipped: no mount namespace can be made here (it takes root): {refused:?}"
-                );
+                ve_testbed::skip(format_args!(
+                    "no mount namespace can be made here (it takes root): {refused:?}"
+                ));
                 return None;
             }
         }

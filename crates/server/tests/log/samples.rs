@@ -4,9 +4,10 @@ use jiff::{Timestamp, tz::TimeZone};
 use ve_core::{
     id::SessionNumber,
     license::ProductVersion,
-    node::io::{Note, Who},
+    node::io::{Note, RaisedMark, Who},
     reason::{ReasonCode, Refusal},
     text::Name,
+    time::{HOUR_MS, Utc},
 };
 use ve_server::log::{Entry, Field, Level, line, notes, program};
 
@@ -101,6 +102,41 @@ WARN MAIN The system clock is 25 hours ahead of the last time that is certain; e
 INFO MAIN The system clock is right again.
 ERROR MAIN The ledger can't be written: the disk is full. Sessions go on, new ones are refused, and writing is tried again. Make room or repair the disk.
 INFO MAIN The ledger can be written again.
+"
+    );
+}
+
+#[test]
+fn what_clients_have_proved_and_what_runs_low_is_told_with_its_numbers() {
+    let id = || "01.00000001.002.044".parse().expect("a license ID");
+    let hours = |from_ms, to_ms| RaisedMark::HoursUsed { id: id(), version: 2, from_ms, to_ms };
+    let raised = [
+        RaisedMark::LicenseVersion { id: id(), from: 0, to: 3 },
+        RaisedMark::LicenseVersion { id: id(), from: 2, to: 3 },
+        hours(10 * HOUR_MS, 12 * HOUR_MS + HOUR_MS / 2),
+        hours(1_000, 61_000),
+        RaisedMark::Time { from: Utc(1_700_000_000), to: Utc(1_700_003_600) },
+        RaisedMark::LedgerPosition { from: 100, to: 120 },
+    ];
+    let other = [
+        Note::HoursLow { id: id(), remaining_ms: 25 * HOUR_MS },
+        Note::HoldersUnknown { for_ms: 2 * HOUR_MS },
+        Note::LedgerFailed("the ledger can't be written: the disk is full".to_owned()),
+    ];
+    let notes = raised.map(Note::MarkRaised).into_iter().chain(other);
+    let lines: String = notes.map(|note| noted("2026-01-01 00:00:00", &note)).collect();
+    assert_eq!(
+        lines.replace("2026-01-01 00:00:00 ", ""),
+        "\
+WARN License An older ledger was put in place: a client's grant shows that license 01.00000001.002.044 had version 3, of which the ledger knows nothing. What the grant shows counts from now on.
+WARN License An older ledger was put in place: a client's grant shows that license 01.00000001.002.044 had version 3, the ledger says 2. What the grant shows counts from now on.
+WARN License An older ledger was put in place: a client's grant shows that 12.5 hour(s) of license 01.00000001.002.044 version 2 were used, the ledger says 10 hour(s). What the grant shows counts from now on.
+WARN License An older ledger was put in place: a client's grant shows that 61 second(s) of license 01.00000001.002.044 version 2 were used, the ledger says 1 second(s). What the grant shows counts from now on.
+WARN License An older ledger was put in place: a client's grant shows that it was 2023-11-14 23:13:20 UTC, the ledger says 2023-11-14 22:13:20. What the grant shows counts from now on.
+WARN License An older ledger was put in place: a client's grant shows that the ledger had 120 records, it has 100. What the grant shows counts from now on.
+WARN License license 01.00000001.002.044 has 25 hour(s) of run time left; at zero its sessions are revoked. Ask your vendor for more in time.
+WARN License The ledger may not know every holder of a seat. Until 2 hours have passed, newcomers get no seat of a license with lease = \"grace\"; sessions that are known or can prove their seat come back at once. Nothing needs to be done.
+ERROR MAIN The ledger can't be written: the disk is full. Sessions go on, new ones are refused, and writing is tried again. Make room or repair the disk.
 "
     );
 }

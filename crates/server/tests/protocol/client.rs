@@ -103,6 +103,15 @@ impl Client {
         self.wait_for(|said| *said == Said::Heartbeat);
     }
 
+    /// Asks for a seat that must be there; the signed grant as it came.
+    pub(crate) fn log_in_signed(&mut self, login: &Login) -> (Session, Signed) {
+        let asked = self.send_login(login);
+        let signed = self.signed_answer(&asked);
+        let statement = self.believe(&signed, &asked.nonce);
+        assert!(matches!(statement.content, Content::Grant(_)), "no grant: {statement:?}");
+        (statement.session, signed)
+    }
+
     /// Asks for a seat, and does not wait.
     pub(crate) fn send_login(&mut self, login: &Login) -> Asked {
         self.ask(|request, nonce| login.message(request, nonce))
@@ -131,11 +140,17 @@ impl Client {
 
     /// The answer to a question, checked in the order that section 6 demands.
     fn answer(&mut self, asked: &Asked) -> Statement {
+        let signed = self.signed_answer(asked);
+        self.believe(&signed, &asked.nonce)
+    }
+
+    /// The answer to a question as it came, unchecked.
+    pub(crate) fn signed_answer(&mut self, asked: &Asked) -> Signed {
         let said = self.wait_for(
             |said| matches!(said, Said::Answer { request, .. } if *request == asked.request),
         );
         let Said::Answer { signed, .. } = said else { unreachable!("waited for an answer") };
-        self.believe(&signed, &asked.nonce)
+        signed
     }
 
     fn believe(&self, signed: &Signed, nonce: &Nonce) -> Statement {
@@ -145,6 +160,7 @@ impl Client {
         key.verify(&message, &signed.signature).expect("the server's signature");
         let statement = messages::statement(&signed.statement);
         assert_eq!(statement.server_key, self.server_key);
+        assert_eq!(Some(statement.host.as_slice()), self.connection.host.as_ref().map(|h| &h[..]));
         assert_eq!(statement.nonce, nonce);
         statement
     }

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use ::aws_lc_rs::digest::{SHA256, digest};
+use rcgen::PublicKeyData;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, NamedGroup, SignatureScheme,
     StreamOwned,
@@ -33,6 +35,8 @@ const ED25519_PREFIX: [u8; 12] =
 /// A client host: a key of its own, and a certificate that it made for itself.
 #[derive(Debug)]
 pub(crate) struct Host {
+    /// What the server knows it by: the SHA-256 of its public key.
+    pub(crate) name: [u8; 32],
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
@@ -54,7 +58,12 @@ impl Host {
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
         parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
         let certificate = parameters.self_signed(&key).expect("a certificate").der().clone();
-        Self { certificate, key: PrivateKeyDer::try_from(key.serialize_der()).expect("a key") }
+        let digest = digest(&SHA256, &key.subject_public_key_info());
+        Self {
+            name: digest.as_ref().try_into().expect("32 bytes"),
+            certificate,
+            key: PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
+        }
     }
 }
 
@@ -95,6 +104,8 @@ impl<'a> Offer<'a> {
 
 /// A connection that speaks TLS and frames.
 pub(crate) struct Connection {
+    /// The name of the host that is here, if it showed a key.
+    pub(crate) host: Option<[u8; 32]>,
     stream: StreamOwned<ClientConnection, TcpStream>,
 }
 
@@ -114,7 +125,8 @@ impl Connection {
         while tls.is_handshaking() {
             tls.complete_io(&mut socket)?;
         }
-        Ok(Self { stream: StreamOwned::new(tls, socket) })
+        let host = offer.host.map(|host| host.name);
+        Ok(Self { host, stream: StreamOwned::new(tls, socket) })
     }
 
     pub(crate) fn tls(&self) -> &ClientConnection {

@@ -36,6 +36,7 @@ pub(crate) struct Login {
     pub(crate) session: Session,
     pub(crate) run: Vec<u8>,
     pub(crate) probe: bool,
+    pub(crate) witnesses: Vec<Signed>,
 }
 
 impl Login {
@@ -51,6 +52,7 @@ impl Login {
             session: Vec::new(),
             run: random::<16>().to_vec(),
             probe: false,
+            witnesses: Vec::new(),
         }
     }
 
@@ -80,6 +82,10 @@ impl Login {
             .bytes(10, &self.session)
             .bytes(11, &self.run)
             .number(12, self.probe.into());
+        let login = self.witnesses.iter().fold(login, |login, witness| {
+            let signed = Message::default().bytes(1, &witness.statement);
+            login.message(13, &signed.bytes(2, &witness.signature).0)
+        });
         client_message(2, &login)
     }
 }
@@ -133,6 +139,7 @@ pub(crate) struct Statement {
     pub(crate) nonce: Vec<u8>,
     pub(crate) server_key: Vec<u8>,
     pub(crate) session: Session,
+    pub(crate) host: Vec<u8>,
     pub(crate) content: Content,
 }
 
@@ -213,6 +220,7 @@ pub(crate) fn statement(bytes: &[u8]) -> Statement {
     let mut fields = Fields::parse(bytes);
     let (nonce, server_key, session) = (fields.bytes(1), fields.bytes(2), fields.bytes(3));
     let kinds = [4, 5, 6, 7].map(|kind| fields.optional_bytes(kind));
+    let host = fields.bytes(8);
     fields.end();
     let content = match kinds {
         [Some(bytes), None, None, None] => Content::Grant(grant(&bytes)),
@@ -224,7 +232,7 @@ pub(crate) fn statement(bytes: &[u8]) -> Statement {
         [None, None, None, Some(bytes)] => Content::Revoked(refusal(&bytes)),
         other => panic!("not one content: {other:?}"),
     };
-    Statement { nonce, server_key, session, content }
+    Statement { nonce, server_key, session, host, content }
 }
 
 fn refusal(bytes: &[u8]) -> Refusal {

@@ -1,6 +1,8 @@
 //! What all commands have in common.
 
-use crate::office::Office;
+use ve_testbed::programs;
+
+use crate::office::{Office, Outcome};
 
 const COMMANDS: [&str; 5] = ["licensed", "licensectl", "license_viewer", "c2v", "v2c"];
 
@@ -8,9 +10,7 @@ const COMMANDS: [&str; 5] = ["licensed", "licensectl", "license_viewer", "c2v", 
 fn every_command_explains_itself() {
     let office = Office::new();
     for command in COMMANDS {
-        let run = |arguments: &[&str]| {
-            super::office::Outcome::of(ve_testbed::programs::command(command).args(arguments))
-        };
+        let run = |arguments: &[&str]| Outcome::of(programs::command(command).args(arguments));
         let help = run(&["--help"]).expect_code(0).stdout;
         assert!(help.contains("--home <DIR>"), "{help}");
         assert!(!help.contains("generate") && !help.contains("document"), "{help}");
@@ -26,6 +26,17 @@ fn every_command_explains_itself() {
         run(&["--generate-completion", "nosh"]).expect_failure(64, "bash, zsh or fish");
     }
     assert!(!office.home().identity_key().exists());
+}
+
+#[test]
+fn the_manual_of_licensectl_has_all_it_does() {
+    let man = Outcome::of(programs::command("licensectl").arg("--generate-man"));
+    let page = man.expect_code(0).stdout.to_lowercase();
+    for part in ["licensectl status", "licensectl logs", "licensectl backup", "licensectl restore"]
+    {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    assert!(!page.contains("stdout") && !page.contains("stdin"), "{page}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn a_home_in_use_names_the_process() {
 /// `None`, and a word about it, where the test's user can't play another one.
 fn as_nobody(office: &Office, tool: &str, arguments: &[&str]) -> Option<Outcome> {
     let Some(mut command) = programs::command_as_nobody(tool) else {
-        println!("skipped: only root can act as another user, in a tree that all may enter");
+        ve_testbed::skip("only root can act as another user, in a tree that all may enter");
         return None;
     };
     office.prepare(&mut command, arguments);

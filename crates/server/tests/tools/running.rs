@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::office::{ID, Office};
 
-struct Server(Child);
+/// A server that is killed when it is dropped.
+pub(crate) struct Server(pub(crate) Child);
 
 impl Server {
-    fn start(office: &Office) -> Self {
+    pub(crate) fn start(office: &Office) -> Self {
         let mut command = office.command("licensed", &["--listen", "127.0.0.1:0"]);
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stderr.take().unwrap()).lines();

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use ve_core::{
     fingerprint::{Fingerprint, Platform},
-    id::ServerKey,
+    id::{BootId, ServerKey},
     license::{KeyType, Lease, License, Mode, ProductSection, Verified},
     node::event::{Event, Record},
-    time::{HOUR_MS, Utc},
+    time::{Elapsed, HOUR_MS, Moment, Utc},
 };
 use ve_documents::v2c::Passphrases;
 use ve_server::{control::protocol::LicenseReport, viewer};
@@ -145,7 +145,9 @@ fn an_empty_home_has_no_license_and_none_is_made() {
 /// A ledger in which a license version has used so much.
 pub(crate) fn use_hours(office: &Office, version: u32, used_ms: u64) {
     let mut store = Embedded::open(&office.home().ledger()).unwrap();
-    let event = Event::HoursUsed { license_id: ID.parse().unwrap(), version, used_ms };
+    let charged_to =
+        Moment { boot: BootId([1; 16]), elapsed: Elapsed(1_000), wall: Utc(1_700_000_000) };
+    let event = Event::HoursUsed { license_id: ID.parse().unwrap(), version, used_ms, charged_to };
     let position = store.remember().unwrap().position + 1;
     let record = Record { position, at: Utc(0), event };
     store.append(&[&[record]]).unwrap();

@@ -132,7 +132,7 @@ fn take_rights(file: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(file, Permissions::from_mode(FILE_MODE))
 }
 
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
@@ -141,7 +141,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> LoadError {
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> LoadError {
     LoadError::Unreadable { path: path.to_path_buf(), why: error.to_string() }
 }
 

@@ -1,22 +1,34 @@
-//! The engine of a server: `ledger.db`, one SQLite file with one writer.
+//! The engine of a server: `ledger.db`, one SQLite file with one writer, and `marks.reserve` beside it.
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use ve_core::node::event::{Record, Remembered};
 
+mod adopted;
 mod connection;
+mod lost;
 mod read;
 mod read_only;
 mod schema;
 mod words;
 mod write;
 
-pub use self::read_only::ReadOnly;
-use self::{connection::Access, read::Ledger, schema::Format};
+pub use self::{
+    adopted::{adopt, check_copy},
+    lost::{Finding, Lost, Opened, marks_left},
+    read_only::ReadOnly,
+};
+use self::{
+    connection::Access,
+    read::{Check, Ledger},
+    schema::Format,
+};
 use crate::{
-    rules::Limits,
-    store::{AppendFailure, CloseError, Denied, LoadError, Store},
+    high_water::HighWater,
+    reserve::{self, Content, Reserve},
+    rules::{Limits, only_marks},
+    store::{AppendFailure, Begun, CloseError, Denied, LoadError, Store},
 };
 
 /// An open ledger. Its owner sees to it that there is no second one: a home has one server.
@@ -25,38 +37,124 @@ pub struct Embedded {
     ledger: Ledger,
     limits: Limits,
     is_new: bool,
+    /// The ledger's last position and the one that it had once, when it is an older one.
+    older: Option<(u64, u64)>,
+    reserve: Reserve,
+    /// What the ledger and the reserve hold together.
+    content: Content,
 }
 
 impl Embedded {
-    /// Opens the ledger at `path`, or makes an empty one (mode 0600) where there is none. The whole
-    /// file is checked first; one that is damaged, newer or no ledger is left as it is.
+    /// Opens the ledger at `path`, or makes an empty one (mode 0600) where there never was one. The
+    /// whole file is checked first; one that is damaged, newer or no ledger is left as it is.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         Self::open_with(path, Limits::default())
     }
 
     /// [`Self::open`] for a ledger that keeps more or less.
     pub fn open_with(path: &Path, limits: Limits) -> Result<Self, LoadError> {
+        let refuse_lost = || match reserve::read(path) {
+            Some(_) => Err(LoadError::Missing(path.to_path_buf())),
+            None => Ok(()),
+        };
+        if !path.exists() {
+            refuse_lost()?;
+        }
         connection::make_file(path)?;
-        let mut connection = connection::open(path, Access::Write)?;
-        let format = schema::recognise(&connection, path)?;
-        refuse_damaged(&connection, path)?;
-        connection::close_to_others(path)?;
-        connection::use_shared_log(&connection, path)?;
-        take_over(&mut connection, format, limits)
-            .map_err(|error| words::load_error(path, &error))?;
-        let ledger = Ledger { connection, path: path.to_path_buf() };
-        Ok(Self { ledger, limits, is_new: format == Format::Empty })
+        let (connection, format) = open_file(path, limits, |format| match format {
+            Format::Empty => refuse_lost(),
+            Format::Steps(_) => Ok(()),
+        })?;
+        Self::over(connection, path, limits, format == Format::Empty)
     }
 
-    /// Whether [`Self::open`] found nothing and began a new ledger: what an earlier one knew of
-    /// sessions, versions and hours is gone.
+    /// Over a ledger that is open, brought up to date, and whole.
+    fn over(
+        connection: Connection,
+        path: &Path,
+        limits: Limits,
+        is_new: bool,
+    ) -> Result<Self, LoadError> {
+        let mut ledger = Ledger { connection, path: path.to_path_buf() };
+        let own = HighWater::of(&ledger.remember()?);
+        let (reserve, found) = Reserve::open(path);
+        let found = found.unwrap_or_default();
+        let marks = own.clone().joined(&found.marks);
+        let older =
+            (own.position < found.ledger_position).then_some((own.position, found.ledger_position));
+        if older.is_some() {
+            // Before anything else: the next record's position hides it.
+            lost::note_older(&mut ledger, &marks)?;
+        }
+        let ledger_position = if older.is_some() { marks.position } else { own.position };
+        let mut content = Content { ledger_position, marks };
+        content.marks.prune();
+        let mut store = Self { ledger, limits, is_new, older, reserve, content };
+        if store.content != found {
+            // Its trouble can be asked for.
+            let _ = store.reserve.write(&store.content);
+        }
+        Ok(store)
+    }
+
+    /// Whether [`Self::open`] found nothing and began a new ledger.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
+
+    /// How the ledger began, when it wasn't by a first start.
+    pub fn begun(&mut self) -> Result<Option<Begun>, LoadError> {
+        self.ledger.begun()
+    }
+
+    /// Why the reserve can't be used at the moment, if so. The ledger works without; but then hours
+    /// can't be written when the disk is full, and a lost ledger has no second copy of its marks.
+    pub fn reserve_trouble(&self) -> Option<&str> {
+        self.reserve.trouble()
+    }
+
+    /// Raises the ledger to marks from elsewhere, durably; lower ones change nothing.
+    pub fn raise(&mut self, marks: &HighWater) -> Result<(), AppendFailure> {
+        change(&mut self.ledger, |transaction| write::raise(transaction, marks))
+            .map_err(|error| AppendFailure::Ledger(words::of(&error)))?;
+        self.content.marks.join(marks);
+        self.content.marks.prune();
+        self.content.ledger_position = self.content.marks.position;
+        // Its trouble can be asked for.
+        let _ = self.reserve.write(&self.content);
+        Ok(())
+    }
 }
 
-fn refuse_damaged(connection: &Connection, path: &Path) -> Result<(), LoadError> {
-    match read::damage(connection).map_err(|error| words::load_error(path, &error))? {
+/// Changes a ledger in one transaction of its own.
+fn change(
+    ledger: &mut Ledger,
+    change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), rusqlite::Error>,
+) -> Result<(), rusqlite::Error> {
+    let connection = &mut ledger.connection;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    change(&transaction)?;
+    transaction.commit()
+}
+
+/// Opens a file that is there, for writing: recognised, approved, checked, and brought up to date.
+fn open_file(
+    path: &Path,
+    limits: Limits,
+    approve: impl FnOnce(Format) -> Result<(), LoadError>,
+) -> Result<(Connection, Format), LoadError> {
+    let mut connection = connection::open(path, Access::Write)?;
+    let format = schema::recognise(&connection, path)?;
+    approve(format)?;
+    refuse_damaged(&connection, path, Check::Quick)?;
+    connection::close_to_others(path)?;
+    connection::use_shared_log(&connection, path)?;
+    take_over(&mut connection, format, limits).map_err(|error| words::load_error(path, &error))?;
+    Ok((connection, format))
+}
+
+fn refuse_damaged(connection: &Connection, path: &Path, check: Check) -> Result<(), LoadError> {
+    match read::damage(connection, check).map_err(|error| words::load_error(path, &error))? {
         Some(why) => Err(LoadError::Damaged { path: path.to_path_buf(), why }),
         None => Ok(()),
     }
@@ -72,16 +170,38 @@ fn take_over(
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
     connection::fold_at_close(connection)?;
-    schema::bring_up_to_date(connection, format)
+    schema::bring_up_to_date(connection, format, |_| Ok(()))
 }
 
 impl Store for Embedded {
     fn remember(&mut self) -> Result<Remembered, LoadError> {
-        self.ledger.remember()
+        let mut remembered = self.ledger.remember()?;
+        self.content.marks.raise(&mut remembered);
+        Ok(remembered)
     }
 
     fn append(&mut self, batches: &[&[Record]]) -> Result<(), AppendFailure> {
-        write::append(&mut self.ledger.connection, batches, self.limits)
+        write::append(&mut self.ledger.connection, batches, self.limits)?;
+        let mut has_marks = false;
+        for record in batches.iter().copied().flatten() {
+            has_marks |= self.content.marks.take(record);
+            self.content.ledger_position = record.position;
+        }
+        if has_marks {
+            self.content.marks.prune();
+            // The ledger has it; a second copy that fails is tried again with the next mark.
+            let _ = self.reserve.write(&self.content);
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, batch: &[Record]) -> Result<(), AppendFailure> {
+        let mut content = self.content.clone();
+        only_marks(&mut content.marks, batch)
+            .map_err(|why| AppendFailure::Batch { index: 0, why })?;
+        self.reserve.write(&content).map_err(AppendFailure::Ledger)?;
+        self.content = content;
+        Ok(())
     }
 
     fn records(&mut self, limit: usize) -> Result<Vec<Record>, LoadError> {
@@ -93,7 +213,9 @@ impl Store for Embedded {
     }
 
     /// Folds the log into the file. A reader that is busy keeps it from that, and is not waited for.
-    fn close(self) -> Result<(), CloseError> {
+    fn close(mut self) -> Result<(), CloseError> {
+        // The position and the last session's number, which lag behind.
+        let _ = self.reserve.write(&self.content);
         let connection = self.ledger.connection;
         let folded = connection
             .busy_timeout(Duration::ZERO)

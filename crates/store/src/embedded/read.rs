@@ -2,15 +2,15 @@
 
 use std::{error::Error, path::PathBuf, str::FromStr};
 
-use rusqlite::{Connection, Params, Row, Transaction, types::Type};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, types::Type};
 use serde::de::DeserializeOwned;
 use ve_core::{
-    node::event::{BlockedRun, Record, Remembered},
+    node::event::{BlockedRun, Metered, Record, Remembered},
     time::Utc,
 };
 
 use super::words;
-use crate::store::{Denied, LoadError};
+use crate::store::{Begun, Denied, LoadError};
 
 /// An open file with a ledger in it.
 #[derive(Debug)]
@@ -23,6 +23,14 @@ impl Ledger {
     /// What all the records add up to.
     pub(super) fn remember(&mut self) -> Result<Remembered, LoadError> {
         self.read(remembered)
+    }
+
+    /// How the ledger began, when not by a first start.
+    pub(super) fn begun(&mut self) -> Result<Option<Begun>, LoadError> {
+        self.read(|transaction| {
+            let sql = "SELECT begun FROM marks WHERE begun IS NOT NULL";
+            transaction.query_row(sql, [], |row| json(row, 0)).optional()
+        })
     }
 
     /// The audit trail, the newest first.
@@ -55,14 +63,15 @@ impl Ledger {
 }
 
 fn remembered(transaction: &Transaction<'_>) -> Result<Remembered, rusqlite::Error> {
-    let marks = "SELECT position, last_session, time_mark FROM marks";
+    let marks = "SELECT position, last_session, time_mark, may_lack_holders FROM marks";
     let sessions = "SELECT body FROM sessions ORDER BY number";
     let blocked = "SELECT host, emulator, run FROM blocked ORDER BY host, emulator";
     let versions = "SELECT license_id, version FROM versions";
-    let meters = "SELECT license_id, version, used_ms FROM meters";
-    let (position, last_session, time_mark) = transaction.query_row(marks, [], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?))
-    })?;
+    let meters = "SELECT license_id, version, used_ms, charged_to FROM meters";
+    let (position, last_session, time_mark, may_lack_holders) =
+        transaction.query_row(marks, [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?, row.get(3)?))
+        })?;
     Ok(Remembered {
         position,
         last_session,
@@ -72,16 +81,34 @@ fn remembered(transaction: &Transaction<'_>) -> Result<Remembered, rusqlite::Err
             Ok(BlockedRun { host, emulator, run })
         })?,
         versions: rows(transaction, versions, [], |row| Ok((parsed(row, 0)?, row.get(1)?)))?,
-        hours_used_ms: rows(transaction, meters, [], |row| {
-            Ok(((parsed(row, 0)?, row.get(1)?), row.get(2)?))
+        meters: rows(transaction, meters, [], |row| {
+            let metered = Metered { used_ms: row.get(2)?, charged_to: json(row, 3)? };
+            Ok(((parsed(row, 0)?, row.get(1)?), metered))
         })?,
         time_mark: time_mark.map(Utc),
+        may_lack_holders,
     })
 }
 
+/// How closely a file is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Every page.
+    Quick,
+    /// Every page and whether indexes agree with their tables.
+    Whole,
+}
+
 /// What stands first where something is not as it should be; `None` when all is.
-pub(super) fn damage(connection: &Connection) -> Result<Option<String>, rusqlite::Error> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+pub(super) fn damage(
+    connection: &Connection,
+    check: Check,
+) -> Result<Option<String>, rusqlite::Error> {
+    let sql = match check {
+        Check::Quick => "PRAGMA quick_check(1)",
+        Check::Whole => "PRAGMA integrity_check(1)",
+    };
+    let found: String = connection.query_row(sql, [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))
 }
 

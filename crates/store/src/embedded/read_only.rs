@@ -1,6 +1,6 @@
 //! The ledger for tools: beside a server that writes, after one that was killed, and before the first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ve_core::node::event::{Record, Remembered};
 
@@ -8,21 +8,26 @@ use super::{
     connection::{self, Access},
     read::Ledger,
     schema::{self, Format},
+    words,
 };
-use crate::store::{Denied, LoadError};
+use crate::{
+    reserve,
+    store::{Begun, CopyError, Denied, LoadError},
+};
 
 /// A ledger that is only read; its server may be writing it.
 #[derive(Debug)]
 pub struct ReadOnly {
     /// `None` where nothing was ever appended.
     ledger: Option<Ledger>,
+    path: PathBuf,
 }
 
 impl ReadOnly {
     /// Opens the ledger at `path`. A home that has none yet reads as an empty one, and none is made.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         if is_missing(path) {
-            return Ok(Self { ledger: None });
+            return Ok(Self { ledger: None, path: path.to_path_buf() });
         }
         let connection = connection::open(path, Access::Read)?;
         let ledger = match schema::recognise(&connection, path)? {
@@ -32,12 +37,44 @@ impl ReadOnly {
                 Some(Ledger { connection, path: path.to_path_buf() })
             }
         };
-        Ok(Self { ledger })
+        Ok(Self { ledger, path: path.to_path_buf() })
     }
 
-    /// What all the records add up to at this moment.
+    /// What all the records add up to at this moment, with the marks of the reserve.
     pub fn remember(&mut self) -> Result<Remembered, LoadError> {
-        self.ledger.as_mut().map_or_else(|| Ok(Remembered::default()), Ledger::remember)
+        let ledger = self.ledger.as_mut();
+        let mut remembered = ledger.map_or_else(|| Ok(Remembered::default()), Ledger::remember)?;
+        if let Some(content) = reserve::read(&self.path) {
+            content.marks.raise(&mut remembered);
+        }
+        Ok(remembered)
+    }
+
+    /// How the ledger began, when it wasn't by a first start.
+    pub fn begun(&mut self) -> Result<Option<Begun>, LoadError> {
+        self.ledger.as_mut().map_or(Ok(None), Ledger::begun)
+    }
+
+    /// Copies the ledger, as it is at one moment, into the empty file at `copy`, which nothing else
+    /// has open; a server may go on writing meanwhile. Says whether there is a ledger at all. The copy
+    /// is durable when its caller has flushed it.
+    pub fn copy_to(&mut self, copy: &Path) -> Result<bool, CopyError> {
+        let Some(ledger) = &self.ledger else { return Ok(false) };
+        let failed = |error: &rusqlite::Error| CopyError {
+            copy: copy.to_path_buf(),
+            why: words::of(error),
+            is_full: words::is_full(error),
+        };
+        let name = copy.to_str().ok_or_else(|| CopyError {
+            copy: copy.to_path_buf(),
+            why: "its name is not UTF-8 text".to_string(),
+            is_full: false,
+        })?;
+        ledger
+            .connection
+            .execute("VACUUM INTO ?1", [name])
+            .map(|_| true)
+            .map_err(|error| failed(&error))
     }
 
     /// The audit trail: at most `limit` records, the newest first.

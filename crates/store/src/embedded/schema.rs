@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::words;
 use crate::store::LoadError;
@@ -23,7 +23,7 @@ pub(super) enum Format {
 }
 
 /// The newest format.
-fn newest() -> u32 {
+pub(super) fn newest() -> u32 {
     u32::try_from(STEPS.len()).expect("a handful of steps")
 }
 
@@ -47,10 +47,11 @@ pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<Format, 
     }
 }
 
-/// Takes the steps that are missing, all in one transaction.
+/// Takes the steps that are missing, if any, and does `then` with them, all in one transaction.
 pub(super) fn bring_up_to_date(
     connection: &mut Connection,
     format: Format,
+    then: impl FnOnce(&Transaction<'_>) -> Result<(), rusqlite::Error>,
 ) -> Result<(), rusqlite::Error> {
     let taken = match format {
         Format::Empty => 0,
@@ -65,6 +66,7 @@ pub(super) fn bring_up_to_date(
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", newest())?;
+    then(&transaction)?;
     transaction.commit()
 }
 

@@ -7,9 +7,11 @@ CREATE TABLE marks (
     last_session INTEGER NOT NULL,  -- the highest session number ever given
     time_mark INTEGER,              -- seconds since 1970, UTC
     records INTEGER NOT NULL,       -- rows of records
-    denials INTEGER NOT NULL        -- rows of denials
+    denials INTEGER NOT NULL,       -- rows of denials
+    may_lack_holders INTEGER NOT NULL, -- 1: seats may have holders that no session names
+    begun TEXT                      -- how it began after a loss or a restore, as JSON
 ) STRICT;
-INSERT INTO marks VALUES (1, 0, 0, NULL, 0, 0);
+INSERT INTO marks VALUES (1, 0, 0, NULL, 0, 0, 0, NULL);
 
 -- The audit trail, the newest rows of it.
 CREATE TABLE records (
@@ -48,5 +50,6 @@ CREATE TABLE meters (
     license_id TEXT NOT NULL,
     version INTEGER NOT NULL,
     used_ms INTEGER NOT NULL,
+    charged_to TEXT NOT NULL,       -- up to when, as JSON; null: not known
     PRIMARY KEY (license_id, version)
 ) STRICT, WITHOUT ROWID;

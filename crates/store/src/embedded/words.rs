@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
 
 use crate::store::LoadError;
 
@@ -12,6 +12,7 @@ pub(super) fn of(error: &Error) -> String {
     let sentence = match failure.code {
         ErrorCode::DiskFull => "disk full (SQLITE_FULL)",
         ErrorCode::ReadOnly => "the file or its file system is read-only (SQLITE_READONLY)",
+        ErrorCode::SystemIoFailure if is_full(error) => "disk full (SQLITE_IOERR)",
         ErrorCode::SystemIoFailure => {
             return format!(
                 "input/output error of the disk (SQLITE_IOERR {})",
@@ -35,10 +36,29 @@ pub(super) fn load_error(path: &Path, error: &Error) -> LoadError {
         Error::SqliteFailure(failure, _) => match failure.code {
             ErrorCode::NotADatabase => LoadError::Foreign(path),
             ErrorCode::DatabaseCorrupt => LoadError::Damaged { path, why: of(error) },
-            _ => LoadError::Unreadable { path, why: of(error) },
+            _ => LoadError::Unreadable { path, why: format!("{}{}", of(error), advice(error)) },
         },
         // What is there is not what was written: a type, a number or a JSON text doesn't fit.
         _ => LoadError::Damaged { path, why: of(error) },
+    }
+}
+
+/// Whether the disk has no room. A ledger's shared memory is a file, too, and says so in its own way.
+pub(super) fn is_full(error: &Error) -> bool {
+    matches!(error, Error::SqliteFailure(failure, _)
+        if failure.code == ErrorCode::DiskFull || failure.extended_code == SQLITE_IOERR_SHMSIZE)
+}
+
+/// What to do about a ledger that the system doesn't let us have.
+fn advice(error: &Error) -> &'static str {
+    let Error::SqliteFailure(failure, _) = error else { return "" };
+    match failure.code {
+        _ if is_full(error) => "; make room on its file system",
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen => {
+            "; its folder must be on a file system that can be written, and belong to the license \
+             server's user"
+        }
+        _ => "",
     }
 }
 

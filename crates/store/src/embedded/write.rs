@@ -10,8 +10,9 @@ use ve_core::{
 
 use super::words;
 use crate::{
+    high_water::HighWater,
     rules::{Limits, Marks, Shelf},
-    store::AppendFailure,
+    store::{AppendFailure, Begun},
 };
 
 /// How many old rows a transaction removes at most beyond twice what it adds: a ledger that was
@@ -40,6 +41,40 @@ pub(super) fn append(
         .and_then(|()| tally.write(&transaction))
         .and_then(|()| transaction.commit())
         .map_err(|error| ledger_failure(&error))
+}
+
+/// Raises a ledger to marks from elsewhere; lower ones change nothing.
+pub(super) fn raise(
+    transaction: &Transaction<'_>,
+    marks: &HighWater,
+) -> Result<(), rusqlite::Error> {
+    for (license_id, version) in &marks.versions {
+        let (license_id, version) = (license_id.clone(), *version);
+        apply(transaction, &Event::LicenseSeen { license_id, version })?;
+    }
+    for ((license_id, version), metered) in &marks.meters {
+        let sql = "INSERT INTO meters (license_id, version, used_ms, charged_to)
+                   VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT DO UPDATE
+                   SET used_ms = excluded.used_ms, charged_to = excluded.charged_to
+                   WHERE used_ms < excluded.used_ms";
+        let row = params![license_id.as_str(), version, metered.used_ms, json(&metered.charged_to)];
+        execute(transaction, sql, row)?;
+    }
+    let sql = "UPDATE marks SET position = MAX(position, ?1), last_session = MAX(last_session, ?2),
+               time_mark = MAX(COALESCE(time_mark, ?3), COALESCE(?3, time_mark))";
+    let time = marks.time.map(|time| time.0);
+    execute(transaction, sql, params![marks.position, marks.last_session, time])
+}
+
+/// From now on the ledger may lack holders, and this is how it came to be.
+pub(super) fn doubt(
+    transaction: &Transaction<'_>,
+    begun: Option<Begun>,
+) -> Result<(), rusqlite::Error> {
+    execute(transaction, "UPDATE marks SET may_lack_holders = 1", [])?;
+    let Some(begun) = begun else { return Ok(()) };
+    execute(transaction, "UPDATE marks SET begun = ?1", [json(&begun)])
 }
 
 fn ledger_failure(error: &rusqlite::Error) -> AppendFailure {
@@ -173,10 +208,31 @@ fn apply(transaction: &Transaction<'_>, event: &Event) -> Result<(), rusqlite::E
                        ON CONFLICT DO UPDATE SET version = MAX(version, excluded.version)";
             execute(transaction, sql, params![license_id.as_str(), version])
         }
-        Event::HoursUsed { license_id, version, used_ms } => {
-            let sql = "INSERT INTO meters (license_id, version, used_ms) VALUES (?1, ?2, ?3)
-                       ON CONFLICT DO UPDATE SET used_ms = MAX(used_ms, excluded.used_ms)";
-            execute(transaction, sql, params![license_id.as_str(), version, used_ms])
+        Event::HoursUsed { license_id, version, used_ms, charged_to } => {
+            let sql = "INSERT INTO meters (license_id, version, used_ms, charged_to)
+                       VALUES (?1, ?2, ?3, ?4)
+                       ON CONFLICT DO UPDATE
+                       SET used_ms = excluded.used_ms, charged_to = excluded.charged_to
+                       WHERE used_ms <= excluded.used_ms";
+            let row = params![license_id.as_str(), version, used_ms, json(charged_to)];
+            execute(transaction, sql, row)
+        }
+        Event::SessionPromised { number, lease_ms, through_grace } => {
+            let sql = "UPDATE sessions SET body = json_set(body,
+                           '$.promised_lease_ms', MAX(body ->> '$.promised_lease_ms', ?2),
+                           '$.promised_grace',
+                           json(iif(?3 OR (body ->> '$.promised_grace'), 'true', 'false')))
+                       WHERE number = ?1";
+            execute(transaction, sql, params![number.0, lease_ms, through_grace])
+        }
+        Event::SessionPlaced { number, section, product_code } => {
+            let sql = "UPDATE sessions SET body = json_set(body,
+                           '$.section', ?2, '$.product_code', ?3)
+                       WHERE number = ?1";
+            execute(transaction, sql, params![number.0, section, product_code.as_str()])
+        }
+        Event::HoldersUnknown { unknown } => {
+            execute(transaction, "UPDATE marks SET may_lack_holders = ?1", params![unknown])
         }
         Event::TimeMarked { .. } | Event::Denied(_) => Ok(()),
     }

@@ -55,9 +55,9 @@ fn a_disk_that_fails_for_a_while_costs_only_what_it_refused() {
         Ok(probe) if probe.status.success() => {}
         Ok(probe) => {
             let why = String::from_utf8_lossy(&probe.stderr).into_owned();
-            return println!("skipped, for strace can't trace here: {why}");
+            return ve_testbed::skip(format_args!("strace can't trace here: {why}"));
         }
-        Err(why) => return println!("skipped, for strace is not installed: {why}"),
+        Err(why) => return ve_testbed::skip(format_args!("strace is not installed: {why}")),
     }
     let exe = env::current_exe().expect("this program");
     let child = "broken_disk::child_appends_while_flushes_fail";

@@ -7,7 +7,8 @@ use ve_core::{
 use ve_store::{AppendFailure, Limits, MAX_DENIALS, MAX_RECORDS, Memory, Store};
 
 use crate::events::{
-    Home, blocked, closed, denied, license, marked, name, opened, record, seen, session, used,
+    Home, blocked, closed, denied, license, marked, metered, name, opened, record, seen, session,
+    used,
 };
 
 fn on_every_engine(limits: Limits, check: impl Fn(&mut dyn Store)) {
@@ -100,7 +101,7 @@ fn versions_hours_and_the_time_mark_only_go_up() {
     ];
     let expected = Remembered {
         versions: [(license(1), 3), (license(2), 1)].into(),
-        hours_used_ms: [((license(1), 3), 500), ((license(1), 4), 0)].into(),
+        meters: [((license(1), 3), metered(500)), ((license(1), 4), metered(0))].into(),
         time_mark: Some(Utc(1_000)),
         ..remembered(8)
     };

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use ve_core::{
-    id::{HostKey, LicenseId, RunId, SessionId, SessionNumber},
+    id::{BootId, HostKey, LicenseId, RunId, SessionId, SessionNumber},
     license::ProductVersion,
-    node::event::{BlockedRun, CloseCause, Denial, Event, Record, SessionRecord},
+    node::event::{BlockedRun, CloseCause, Denial, Event, Metered, Record, SessionRecord},
     reason::{ReasonCode, Refusal},
     text::Name,
-    time::Utc,
+    time::{Elapsed, Moment, Utc},
 };
-use ve_store::{Embedded, Limits};
+use ve_store::{Embedded, Limits, RESERVE_NAME};
 
 /// A folder with a ledger's place in it.
 pub(crate) struct Home(TempDir);
@@ -27,6 +27,10 @@ impl Home {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.0.path().join("ledger.db-wal")
+    }
+
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.0.path().join(RESERVE_NAME)
     }
 
     pub(crate) fn open(&self) -> Embedded {
@@ -118,7 +122,21 @@ pub(crate) fn seen(license_number: u8, version: u32) -> Event {
 }
 
 pub(crate) fn used(license_number: u8, version: u32, used_ms: u64) -> Event {
-    Event::HoursUsed { license_id: license(license_number), version, used_ms }
+    Event::HoursUsed {
+        license_id: license(license_number),
+        version,
+        used_ms,
+        charged_to: CHARGED_TO,
+    }
+}
+
+/// Up to when every meter is charged.
+pub(crate) const CHARGED_TO: Moment =
+    Moment { boot: BootId([3; 16]), elapsed: Elapsed(60_000), wall: Utc(1_750_000_060) };
+
+/// What is remembered of a meter that was marked with [`used`].
+pub(crate) fn metered(used_ms: u64) -> Metered {
+    Metered { used_ms, charged_to: Some(CHARGED_TO) }
 }
 
 pub(crate) fn marked(seconds: i64) -> Event {

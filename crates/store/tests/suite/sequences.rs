@@ -34,6 +34,15 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0_u8..3, 0_u32..5).prop_map(|(license, version)| seen(license, version)),
         1 => (0_u8..3, 0_u32..3, 0_u64..9).prop_map(|(license, version, ms)| used(license, version, ms)),
         1 => (-5_i64..5).prop_map(marked),
+        1 => (1_u64..30, 0_u64..3, any::<bool>()).prop_map(|(number, lease_ms, through_grace)| {
+            let number = SessionNumber(number);
+            Event::SessionPromised { number, lease_ms: lease_ms * 100_000, through_grace }
+        }),
+        1 => (1_u64..30, 0_usize..3).prop_map(|(number, section)| {
+            let (number, product_code) = (SessionNumber(number), name("Charon-SSP/4U+"));
+            Event::SessionPlaced { number, section, product_code }
+        }),
+        1 => any::<bool>().prop_map(|unknown| Event::HoldersUnknown { unknown }),
         2 => Just(denied()),
     ]
 }
@@ -68,6 +77,11 @@ proptest! {
             let batches: Vec<&[Record]> = batches.iter().map(Vec::as_slice).collect();
             prop_assert_eq!(embedded.append(&batches), memory.append(&batches));
             prop_assert_eq!(embedded.remember(), memory.remember());
+            // The last batch once more, in the reserve: taken if it has nothing but marks.
+            if let Some(batch) = batches.last() {
+                prop_assert_eq!(embedded.reserve(batch), memory.reserve(batch));
+                prop_assert_eq!(embedded.remember(), memory.remember());
+            }
         }
         prop_assert_eq!(embedded.close(), Ok(()));
         let mut reopened = home.open_with(LIMITS);

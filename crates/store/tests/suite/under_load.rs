@@ -9,7 +9,10 @@ use std::{
     thread,
 };
 
-use ve_core::node::{event::AppendError, io::AppendId};
+use ve_core::node::{
+    event::AppendError,
+    io::{AppendId, Durable},
+};
 use ve_store::{Limits, ReadOnly, Store, Writer};
 
 use crate::events::{Home, closed, opened, record};
@@ -41,10 +44,10 @@ fn read_when_told(path: &Path, told: &Receiver<()>) -> u64 {
 /// Tells each submitter its outcome, the reader to read now and then, and watches the log.
 fn listener(
     log: PathBuf,
-    submitters: Vec<Sender<Result<(), AppendError>>>,
+    submitters: Vec<Sender<Result<Durable, AppendError>>>,
     reader: Sender<()>,
     largest_log: Arc<Mutex<u64>>,
-) -> impl FnMut(AppendId, Result<(), AppendError>) + Send + 'static {
+) -> impl FnMut(AppendId, Result<Durable, AppendError>) + Send + 'static {
     let mut count = 0;
     move |id, outcome| {
         count += 1;
@@ -63,7 +66,7 @@ fn listener(
 fn submit_all(
     index: u64,
     turn: &Mutex<(Writer, u64)>,
-    outcomes: &Receiver<Result<(), AppendError>>,
+    outcomes: &Receiver<Result<Durable, AppendError>>,
 ) -> Result<(), AppendError> {
     let mut session = 0;
     for count in 0..APPENDS_EACH {

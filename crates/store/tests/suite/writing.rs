@@ -11,7 +11,7 @@ use std::{
 
 use ve_core::node::{
     event::{AppendError, Record, Remembered},
-    io::AppendId,
+    io::{AppendId, Durable},
 };
 use ve_store::{
     AppendFailure, CloseError, Denied, FinishError, LoadError, MAX_GROUP_APPENDS,
@@ -20,7 +20,7 @@ use ve_store::{
 
 use crate::events::{Home, denied, opened, record};
 
-type Done = (AppendId, Result<(), AppendError>);
+type Done = (AppendId, Result<Durable, AppendError>);
 
 /// A store whose appends wait until the test lets them go on.
 struct Held {
@@ -38,6 +38,10 @@ impl Store for Held {
         self.go_on.recv().expect("the test says so");
         assert!(!self.panics, "planted");
         self.inside.append(batches)
+    }
+
+    fn reserve(&mut self, batch: &[Record]) -> Result<(), AppendFailure> {
+        self.inside.reserve(batch)
     }
 
     fn remember(&mut self) -> Result<Remembered, LoadError> {
@@ -108,7 +112,7 @@ fn one(position: u64) -> (AppendId, Vec<Record>) {
 }
 
 fn fine(ids: impl IntoIterator<Item = AppendId>) -> Vec<Done> {
-    ids.into_iter().map(|id| (id, Ok(()))).collect()
+    ids.into_iter().map(|id| (id, Ok(Durable::Ledger))).collect()
 }
 
 fn failed(ids: impl IntoIterator<Item = AppendId>, why: &str) -> Vec<Done> {

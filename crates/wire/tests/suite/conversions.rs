@@ -48,7 +48,7 @@ prop_compose! {
         let (cpus, memory_mb) = if small { (cpus % 70_000, memory_mb % (1 << 41)) } else { numbers };
         proto::Login {
             request_id: 1, nonce, product, version, virtual_hardware, cpus, memory_mb, passphrase,
-            emulator, session, run, probe: false,
+            emulator, session, run, probe: false, witnesses: Vec::new(),
         }
     }
 }

@@ -4,4 +4,6 @@ mod certificates;
 mod conversions;
 mod frames;
 mod published;
+mod server;
 mod statements;
+mod witnesses;

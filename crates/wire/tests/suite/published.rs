@@ -38,6 +38,8 @@ fn the_proto_states_the_limits_that_are_kept() {
         format!("at most {} bytes each", limits::MAX_CREDENTIAL_BYTES),
         format!("at most {} bytes bytes signature", limits::MAX_STATEMENT_BYTES),
         format!("at most {} bytes, for a person", limits::MAX_SENTENCE_BYTES),
+        format!("0 to {} earlier grants", limits::MAX_WITNESSES),
+        format!("a statement of at most {} bytes", limits::MAX_WITNESS_BYTES),
     ] {
         assert!(proto.contains(&sentence), "the .proto doesn't say: {sentence}");
     }
@@ -54,6 +56,8 @@ fn the_page_states_the_limits_that_are_kept() {
         format!("ALPN: `{}`", String::from_utf8_lossy(limits::ALPN)),
         format!("at most {} bytes of certificates", limits::MAX_CERTIFICATES_BYTES),
         format!("Version {} spoken inside TLS 1.3", limits::VERSIONS[0]),
+        format!("at most {} of them", limits::MAX_WITNESSES),
+        format!("a statement of at most {} bytes", limits::MAX_WITNESS_BYTES),
     ] {
         assert!(page.contains(&sentence), "the page doesn't say: {sentence}");
     }
@@ -74,4 +78,7 @@ const _: () = {
     let credentials = limits::MAX_CREDENTIALS * (limits::MAX_CREDENTIAL_BYTES + 4);
     assert!(credentials + 1_024 <= limits::MAX_SERVER_MESSAGE_BYTES);
     assert!(limits::MAX_STATEMENT_BYTES + 1_024 <= limits::MAX_SERVER_MESSAGE_BYTES);
+    let witnesses = limits::MAX_WITNESSES * (limits::MAX_WITNESS_BYTES + 128);
+    let texts = 5 * (MAX_NAME_BYTES + 4);
+    assert!(witnesses + texts + 1_024 <= limits::MAX_CLIENT_MESSAGE_BYTES);
 };

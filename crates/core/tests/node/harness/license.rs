@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ve_core::{
     fingerprint::{Component, Fingerprint, Platform},
-    id::{Digest, ServerKey},
+    id::{Digest, LicenseId, ServerKey},
     license::{DEFAULT_LEASE_MS, KeyType, Lease, License, Mode, ProductSection},
     time::{HOUR_MS, Utc},
 };
@@ -101,6 +101,11 @@ impl LicenseBuilder {
     pub(crate) fn mode(mut self, mode: Mode) -> Self {
         self.0.mode = mode;
         self
+    }
+
+    /// The ID alone.
+    pub(crate) fn build_id(self) -> LicenseId {
+        self.0.id
     }
 
     pub(crate) fn build(self) -> License {

@@ -1,13 +1,14 @@
 //! Logins in a few words.
 
 use ve_core::{
+    grant::{Grant, Witness},
     id::{RunId, SessionId},
-    license::ProductVersion,
+    license::{ProductVersion, Verified},
     node::io::Login,
     select::Wanted,
 };
 
-use super::name;
+use super::{name, server::witness};
 
 /// A login that is being written.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub(crate) fn emulator(emulator: &str) -> LoginBuilder {
         emulator: name(emulator),
         session: None,
         run: RunId([1; 16]),
+        witnesses: Vec::new(),
     })
 }
 
@@ -73,6 +75,21 @@ impl LoginBuilder {
     pub(crate) fn session(mut self, session: SessionId) -> Self {
         self.0.session = Some(session);
         self
+    }
+
+    /// Shows what a grant of earlier proves.
+    pub(crate) fn showing(self, grant: &Grant) -> Self {
+        self.showing_witness(witness(grant))
+    }
+
+    pub(crate) fn showing_witness(mut self, witness: Witness) -> Self {
+        self.0.witnesses.push(Verified::vouch(witness));
+        self
+    }
+
+    /// The login of the same run that `grant` was for, as a client makes it after a loss.
+    pub(crate) fn back_with(self, grant: &Grant) -> Self {
+        self.session(grant.session).showing(grant)
     }
 
     pub(crate) fn build(self) -> Login {

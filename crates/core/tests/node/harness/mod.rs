@@ -8,7 +8,7 @@ mod server;
 pub(crate) use ledger::{Disk, fold};
 pub(crate) use license::{LicenseBuilder, SectionBuilder, digest, license, section};
 pub(crate) use login::{LoginBuilder, emulator, session_id};
-pub(crate) use server::{HEARTBEAT_TIMEOUT_MS, Server, WALL_AT_START, machine};
+pub(crate) use server::{HEARTBEAT_TIMEOUT_MS, Server, WALL_AT_START, machine, witness};
 
 use ve_core::{
     grant::Grant,

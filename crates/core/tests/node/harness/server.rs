@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ve_core::{
     fingerprint::{Component, Machine, Reading},
-    id::{HostKey, LinkId, SessionId, SessionNumber},
+    grant::{Grant, Witness},
+    id::{BootId, HostKey, LinkId, SessionId, SessionNumber},
     license::{License, Verified},
     node::{
         Node, Settings,
@@ -22,6 +23,9 @@ use super::{
     name, session_id,
 };
 
+mod seen;
+mod talk;
+
 /// 2026-03-01 12:00:00.
 pub(crate) const WALL_AT_START: Utc = Utc(1_772_366_400);
 
@@ -30,6 +34,9 @@ pub(crate) const HEARTBEAT_TIMEOUT_MS: u64 = 6_000;
 
 /// How long the machine had been up when the server started for the first time, in milliseconds.
 const BOOTED_BEFORE_MS: u64 = 1_000_000;
+
+/// How long a machine has been up when its server starts after a boot, in milliseconds.
+const JUST_BOOTED_MS: u64 = 20_000;
 
 /// The machine that the stories' licenses are bound to, with this many cores (4 is right).
 pub(crate) fn machine(cores: u8) -> Machine {
@@ -53,6 +60,10 @@ pub(crate) struct Server {
     answered: Vec<RequestId>,
     open: BTreeSet<LinkId>,
     last_name: u64,
+    /// Counted up at every boot.
+    boot: u8,
+    /// A clock that no one sees and that nothing stops.
+    lived: Elapsed,
 }
 
 impl Server {
@@ -60,7 +71,7 @@ impl Server {
     pub(crate) fn with(licenses: impl IntoIterator<Item = LicenseBuilder>) -> Self {
         let now = Now { elapsed: Elapsed(BOOTED_BEFORE_MS), wall: WALL_AT_START };
         let mut server = Self {
-            node: Node::new(settings(), fold(&[]), now),
+            node: Node::new(settings(1), fold(&[]), now),
             ledger: Ledger::new(),
             effects: Vec::new(),
             licenses: licenses.into_iter().map(LicenseBuilder::build).collect(),
@@ -69,6 +80,8 @@ impl Server {
             answered: Vec::new(),
             open: BTreeSet::new(),
             last_name: 0,
+            boot: 1,
+            lived: Elapsed(BOOTED_BEFORE_MS),
         };
         server.start();
         server
@@ -79,6 +92,12 @@ impl Server {
         self.input(Input::Machine(machine(4)));
         self.announce_licenses();
         self.input(Input::Ready);
+    }
+
+    /// The same, with these licenses.
+    pub(crate) fn start_with(&mut self, licenses: impl IntoIterator<Item = LicenseBuilder>) {
+        self.licenses = licenses.into_iter().map(LicenseBuilder::build).collect();
+        self.start();
     }
 
     /// The server is killed and started again `down_ms` later. Appends that wait are lost.
@@ -94,7 +113,34 @@ impl Server {
         self.ledger.disk = Disk::Fine;
         self.open.clear();
         self.effects.clear();
-        self.node = Node::new(settings(), fold(&self.ledger.durable), self.now);
+        self.node = Node::new(settings(self.boot), self.ledger.remember(), self.now);
+    }
+
+    /// The machine crashes, and boots again `down_ms` later; its wall clock may be wrong then.
+    pub(crate) fn reboot_after(&mut self, down_ms: u64, wall_error_s: i64) {
+        self.crash(down_ms, wall_error_s);
+        self.start();
+    }
+
+    /// The machine crashes and boots again; its server is not ready yet.
+    pub(crate) fn crash(&mut self, down_ms: u64, wall_error_s: i64) {
+        self.move_clocks(down_ms);
+        self.boot += 1;
+        self.now.elapsed = Elapsed(JUST_BOOTED_MS);
+        self.step_wall_clock(wall_error_s);
+        self.kill(0);
+    }
+
+    /// The ledger as it is now, for a restore.
+    pub(crate) fn backup(&self) -> Vec<Record> {
+        self.ledger.durable.clone()
+    }
+
+    /// The server is killed, and starts again with an older ledger in the place of its own.
+    pub(crate) fn restore(&mut self, backup: Vec<Record>) {
+        self.ledger.durable = backup;
+        self.ledger.reserve.clear();
+        self.restart_after(1_000);
     }
 
     /// Installs these licenses in place of all others.
@@ -142,7 +188,13 @@ impl Server {
         assert!(self.node.deadline() > self.now.elapsed, "a tick must move the deadline on");
     }
 
+    /// What the clock says that nothing stops.
+    pub(crate) fn lived(&self) -> Elapsed {
+        self.lived
+    }
+
     fn move_clocks(&mut self, duration_ms: u64) {
+        self.lived = self.lived.plus_ms(duration_ms);
         let before_s = self.now.elapsed.0 / 1_000;
         self.now.elapsed = self.now.elapsed.plus_ms(duration_ms);
         let passed_s = (self.now.elapsed.0 / 1_000 - before_s).cast_signed();
@@ -152,101 +204,6 @@ impl Server {
     /// Somebody sets the wall clock, forward or back.
     pub(crate) fn step_wall_clock(&mut self, seconds: i64) {
         self.now.wall = self.now.wall.plus_seconds(seconds);
-    }
-
-    /// A client of this host connects.
-    pub(crate) fn link(&mut self, host: u8) -> LinkId {
-        let link = LinkId(self.fresh());
-        let address = name(&format!("10.0.0.{host}:{}", 40_000 + link.0));
-        self.input(Input::LinkOpened { link, host: HostKey([host; 32]), address });
-        self.open.insert(link);
-        link
-    }
-
-    /// A link closes; its last bytes came right now.
-    pub(crate) fn close(&mut self, link: LinkId) {
-        self.close_silent(link, 0);
-    }
-
-    /// A link closes; its last bytes came `silence_ms` ago.
-    pub(crate) fn close_silent(&mut self, link: LinkId, silence_ms: u64) {
-        self.open.remove(&link);
-        let last_heard = Elapsed(self.now.elapsed.0 - silence_ms);
-        self.input(Input::LinkClosed { link, last_heard });
-    }
-
-    /// Asks, and names the question.
-    pub(crate) fn ask(&mut self, link: LinkId, ask: Ask) -> RequestId {
-        let request = self.fresh();
-        self.input(Input::Request { link, request, ask });
-        request
-    }
-
-    /// The requests that were answered, in the order of their answers.
-    pub(crate) fn answered(&self) -> &[RequestId] {
-        &self.answered
-    }
-
-    /// Every answer there has been.
-    pub(crate) fn answers(&self) -> &BTreeMap<RequestId, Answer> {
-        &self.answers
-    }
-
-    /// Whether a link is open.
-    pub(crate) fn is_open(&self, link: LinkId) -> bool {
-        self.open.contains(&link)
-    }
-
-    /// The answer to a question, if there is one by now.
-    pub(crate) fn answer(&self, request: RequestId) -> Option<Answer> {
-        self.answers.get(&request).cloned()
-    }
-
-    pub(crate) fn ask_login(&mut self, link: LinkId, login: LoginBuilder) -> RequestId {
-        let fresh = session_id(self.fresh());
-        self.ask(link, Ask::Login { login: login.build(), fresh })
-    }
-
-    pub(crate) fn login(&mut self, link: LinkId, login: LoginBuilder) -> Option<Answer> {
-        let request = self.ask_login(link, login);
-        self.answer(request)
-    }
-
-    /// A login from a new link of this host.
-    pub(crate) fn login_from(&mut self, host: u8, login: LoginBuilder) -> Option<Answer> {
-        let link = self.link(host);
-        self.login(link, login)
-    }
-
-    pub(crate) fn check(&mut self, link: LinkId, session: SessionId) -> Option<Answer> {
-        let request = self.ask(link, Ask::Check(session));
-        self.answer(request)
-    }
-
-    pub(crate) fn logout(&mut self, link: LinkId, session: SessionId) -> Option<Answer> {
-        let request = self.ask(link, Ask::Logout(session));
-        self.answer(request)
-    }
-
-    pub(crate) fn probe(&mut self, link: LinkId, login: LoginBuilder) -> Option<Answer> {
-        let request = self.ask(link, Ask::Probe(login.build()));
-        self.answer(request)
-    }
-
-    pub(crate) fn pong(&mut self, link: LinkId, session: SessionId, runs: bool) {
-        self.input(Input::Pong { link, session, runs });
-    }
-
-    /// The administrator releases a session; the reply, once there is one.
-    pub(crate) fn release(&mut self, number: u64) -> Option<Result<String, Refusal>> {
-        let ticket: Ticket = self.fresh();
-        self.input(Input::Release { ticket, number: SessionNumber(number) });
-        self.effects.iter().find_map(|effect| match effect {
-            Effect::Reply { ticket: replied, outcome } if *replied == ticket => {
-                Some(outcome.clone())
-            }
-            _ => None,
-        })
     }
 
     /// Lets every append that waits become durable, and what follows from it.
@@ -260,6 +217,13 @@ impl Server {
         let Some((id, outcome)) = self.ledger.settle_one(succeeds) else { return false };
         self.input(Input::Appended { id, outcome });
         true
+    }
+
+    /// Settles the append that waits longest with what the reserve says to it.
+    pub(crate) fn reserve_one(&mut self) {
+        if let Some((id, outcome)) = self.ledger.reserve_one() {
+            self.input(Input::Appended { id, outcome });
+        }
     }
 
     pub(crate) fn input(&mut self, input: Input) {
@@ -290,55 +254,21 @@ impl Server {
         self.last_name += 1;
         self.last_name
     }
+}
 
-    /// What it told the log since the effects were last cleared.
-    pub(crate) fn notes(&self) -> Vec<&Note> {
-        let notes = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Note(note) => Some(note),
-            _ => None,
-        });
-        notes.collect()
-    }
-
-    /// The revocations that it sent since the effects were last cleared.
-    pub(crate) fn revocations(&self) -> Vec<(LinkId, SessionId, &Refusal)> {
-        let revocations = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Revoke { link, session, refusal } => Some((*link, *session, refusal)),
-            _ => None,
-        });
-        revocations.collect()
-    }
-
-    /// The links that it pinged since the effects were last cleared.
-    pub(crate) fn pings(&self) -> Vec<LinkId> {
-        let pings = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Ping { link, .. } => Some(*link),
-            _ => None,
-        });
-        pings.collect()
-    }
-
-    /// The state of every session, oldest first: `live`, `left` …
-    pub(crate) fn states(&self) -> Vec<&'static str> {
-        self.node.sessions(self.now).map(|session| session.state).collect()
-    }
-
-    /// The number of the newest session.
-    pub(crate) fn newest(&self) -> u64 {
-        self.node.sessions(self.now).map(|session| session.record.number.0).max().unwrap()
-    }
-
-    /// The durable events, oldest first.
-    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
-        self.ledger.durable.iter().map(|record: &Record| &record.event)
-    }
-
-    /// Run time on the meter of the first license, in milliseconds.
-    pub(crate) fn used_ms(&self) -> u64 {
-        self.node.used_ms(self.now, &self.licenses[0])
+/// What a grant proves when it is shown again.
+pub(crate) fn witness(grant: &Grant) -> Witness {
+    Witness {
+        session: grant.session,
+        license_id: grant.license_id.clone(),
+        marks: grant.marks.clone(),
     }
 }
 
-fn settings() -> Settings {
-    Settings { server_key: SERVER_KEY, heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS }
+fn settings(boot: u8) -> Settings {
+    Settings {
+        server_key: SERVER_KEY,
+        boot: BootId([boot; 16]),
+        heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS,
+    }
 }

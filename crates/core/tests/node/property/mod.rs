@@ -1,6 +1,8 @@
 //! Whatever happens in whatever order, some things are always true.
 
 mod client;
+mod installing;
+mod oracle;
 mod step;
 mod world;
 

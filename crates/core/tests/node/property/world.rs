@@ -1,55 +1,63 @@
-//! A server, its clients, and what must be true of them.
+//! A server and its clients, and what happens to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ve_core::{
     grant::Grant,
-    id::{LinkId, SessionId},
+    id::{LicenseId, LinkId, SessionId},
     license::Lease,
     node::{
         event::Record,
-        io::{Answer, Ask, Effect, Input, RequestId},
+        io::{Answer, AppendId, Ask, Effect, Input, RequestId, Ticket},
     },
     time::Elapsed,
 };
 
 use super::{
     client::{Clients, Emulator},
-    step::Step,
+    step::{Fate, Step},
 };
-use crate::harness::{
-    Disk, LicenseBuilder, SectionBuilder, Server, emulator, fold, license, machine, name, section,
-};
-
-/// Long enough to matter, short enough to end within a run.
-const GRACE_MS: u64 = 60_000;
+use crate::harness::{Disk, Server, emulator, machine, witness};
 
 /// A question that was asked.
-#[derive(Debug, Clone, Copy)]
-enum Asked {
-    Login(LinkId, Emulator),
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    Login(Box<AskedLogin>),
     Check(LinkId, SessionId),
     Logout(LinkId),
 }
 
+/// A login, and what it may count on.
+#[derive(Debug, Clone)]
+pub(super) struct AskedLogin {
+    pub(super) link: LinkId,
+    pub(super) emulator: Emulator,
+    /// The grant that was shown.
+    pub(super) shown: Option<Grant>,
+    /// The instances of each license then: a login may be decided before an update takes some away.
+    pub(super) instances: BTreeMap<LicenseId, u32>,
+}
+
 pub(crate) struct World {
-    server: Server,
-    lease: Lease,
-    clients: Clients,
+    pub(super) server: Server,
+    pub(super) lease: Lease,
+    pub(super) clients: Clients,
     links: Vec<(LinkId, u8)>,
-    asked: BTreeMap<RequestId, Asked>,
+    pub(super) asked: BTreeMap<RequestId, Asked>,
     /// How many answers the clients have heard.
     heard: usize,
     pings: Vec<(LinkId, SessionId)>,
+    /// The administrator's questions that wait, and the last append that each is about.
+    pub(super) questions: BTreeMap<Ticket, AppendId>,
+    backup: Vec<Record>,
     story: Vec<Effect>,
     /// The versions that an installation uses next: of license 1, of license 2.
-    versions: [u32; 2],
-    /// The most seats that any version of license 1 and 2 ever had.
-    most_seats: [usize; 2],
+    pub(super) versions: [u32; 2],
     /// Whether an update ever took seats or sections away.
-    shrunk: bool,
-    used_ms: BTreeMap<(String, u32), u64>,
-    installed_at: BTreeMap<(String, u32), Elapsed>,
+    pub(super) shrunk: bool,
+    pub(super) used_ms: BTreeMap<(String, u32), u64>,
+    pub(super) installed_at: BTreeMap<(String, u32), Elapsed>,
+    pub(super) boots: u64,
 }
 
 impl World {
@@ -62,12 +70,14 @@ impl World {
             asked: BTreeMap::new(),
             heard: 0,
             pings: Vec::new(),
+            questions: BTreeMap::new(),
+            backup: Vec::new(),
             story: Vec::new(),
             versions: [1, 1],
-            most_seats: [3, 1],
             shrunk: false,
             used_ms: BTreeMap::new(),
             installed_at: BTreeMap::new(),
+            boots: 0,
         };
         world.server.ledger.disk = Disk::Slow;
         world.install(0);
@@ -92,12 +102,8 @@ impl World {
             Step::Check { which } => self.check_session(which),
             Step::Logout { which } => self.logout(which),
             Step::Pong { which, runs } => self.pong(which, runs),
-            Step::Settle { count, succeed } => {
-                for _ in 0..count {
-                    self.server.settle_one(succeed);
-                    self.listen();
-                }
-            }
+            Step::Settle { count, fate } => self.settle(count, fate),
+            Step::AskWhetherSettled => self.ask_whether_settled(),
             Step::Pass { duration_ms } => self.pass(duration_ms),
             Step::Release { which } => {
                 self.server.release(which);
@@ -105,14 +111,43 @@ impl World {
             Step::Install { what } => self.install(what),
             Step::Machine { cores } => self.server.input(Input::Machine(machine(cores))),
             Step::SetWallClock { seconds } => self.server.step_wall_clock(seconds),
-            Step::Restart { down_ms, durable_unheard } => self.restart(down_ms, durable_unheard),
+            Step::Restart { down_ms, durable_unheard } => {
+                for _ in 0..durable_unheard {
+                    self.server.ledger.settle_one(true);
+                }
+                self.restart(|server| server.kill(down_ms));
+            }
+            Step::Reboot { down_ms, wall_error_s } => {
+                self.boots += 1;
+                self.restart(|server| server.crash(down_ms, wall_error_s));
+            }
+            Step::BackUp => self.backup = self.server.backup(),
+            Step::Restore { lost } => self.restore(lost),
             Step::Drain => self.server.input(Input::Drain),
         }
         self.listen();
     }
 
+    pub(super) fn settle(&mut self, count: usize, fate: Fate) {
+        for _ in 0..count {
+            match fate {
+                Fate::Written => drop(self.server.settle_one(true)),
+                Fate::Failed => drop(self.server.settle_one(false)),
+                Fate::Reserved => self.server.reserve_one(),
+            }
+            self.listen();
+        }
+    }
+
+    /// The administrator asks whether all is durable.
+    fn ask_whether_settled(&mut self) {
+        let last = self.server.ledger.waiting.back().map_or(0, |(id, _)| *id);
+        self.server.settle();
+        self.questions.insert(self.server.latest_ticket(), last);
+    }
+
     /// Time passes in pieces, so that the clients hear everything when it is said.
-    fn pass(&mut self, duration_ms: u64) {
+    pub(super) fn pass(&mut self, duration_ms: u64) {
         let end = self.server.now().elapsed.plus_ms(duration_ms);
         while self.server.now().elapsed < end {
             let next = self.server.node.deadline().min(end);
@@ -130,14 +165,16 @@ impl World {
     fn close(&mut self, which: usize, silence_ms: u64) {
         let Some((link, _)) = self.link(which) else { return };
         self.links.retain(|(other, _)| *other != link);
-        let last_heard = Elapsed(self.server.now().elapsed.0 - silence_ms);
+        let last_heard = Elapsed(self.server.lived().0.saturating_sub(silence_ms));
         self.clients.closed(link, last_heard);
         self.server.close_silent(link, silence_ms);
     }
 
+    /// A client shows its latest grant whenever it has one, and names its session only as long as
+    /// its emulator runs.
     fn login(&mut self, which: usize, number: u8, run: u8, size: u8, returns: bool) {
         let Some((link, host)) = self.link(which) else { return };
-        let known = self.clients.0.get(&(host, number));
+        let known = self.clients.all.get(&(host, number));
         let mut login = emulator(&format!("vm{number}")).run(run);
         login = match size {
             0 => login,
@@ -145,19 +182,28 @@ impl World {
             2 => login.passphrase("1111-2222"),
             _ => login.hardware("Charon-SSP/4V"),
         };
-        if let Some(client) = known.filter(|_| returns) {
-            login = login.session(client.session);
+        if let Some(client) = known {
+            login = login.showing_witness(witness(&client.grant));
+            if returns && client.runs(self.server.lived()) {
+                login = login.session(client.session());
+            }
         }
+        let asked = AskedLogin {
+            link,
+            emulator: (host, number),
+            shown: known.map(|client| client.grant.clone()),
+            instances: self.instances(),
+        };
         let request = self.server.ask_login(link, login);
-        self.asked.insert(request, Asked::Login(link, (host, number)));
+        self.asked.insert(request, Asked::Login(Box::new(asked)));
     }
 
     fn check_session(&mut self, which: usize) {
         let believing = self
             .clients
-            .0
+            .all
             .values()
-            .filter_map(|client| client.link.map(|link| (link, client.session)));
+            .filter_map(|client| client.link.map(|link| (link, client.session())));
         let Some((link, session)) = believing.cycle().nth(which) else { return };
         let request = self.server.ask(link, Ask::Check(session));
         self.asked.insert(request, Asked::Check(link, session));
@@ -166,8 +212,8 @@ impl World {
     /// A client logs out, over any link of its host.
     fn logout(&mut self, which: usize) {
         let Some((link, host)) = self.link(which) else { return };
-        let own = self.clients.0.iter().find(|((of, _), _)| *of == host);
-        let Some(session) = own.map(|(_, client)| client.session) else { return };
+        let own = self.clients.all.iter().find(|((of, _), _)| *of == host);
+        let Some(session) = own.map(|(_, client)| client.session()) else { return };
         self.clients.stopped(session);
         let request = self.server.ask(link, Ask::Logout(session));
         self.asked.insert(request, Asked::Logout(link));
@@ -185,86 +231,51 @@ impl World {
         self.server.pong(link, session, runs);
     }
 
-    fn restart(&mut self, down_ms: u64, durable_unheard: usize) {
-        for _ in 0..durable_unheard {
-            self.server.ledger.settle_one(true);
-        }
-        self.clients.server_lost(self.server.now().elapsed);
+    fn restart(&mut self, end: impl FnOnce(&mut Server)) {
+        self.clients.server_lost(self.server.lived());
         self.links.clear();
         self.pings.clear();
-        self.server.kill(down_ms);
-        self.used_ms = fold(&self.server.ledger.durable)
-            .hours_used_ms
+        self.questions.clear();
+        end(&mut self.server);
+        self.used_ms = self
+            .server
+            .ledger
+            .remember()
+            .meters
             .into_iter()
-            .map(|((id, version), used_ms)| ((id.to_string(), version), used_ms))
+            .map(|((id, version), metered)| ((id.to_string(), version), metered.used_ms))
             .collect();
         self.server.ledger.disk = Disk::Slow;
         self.server.start();
     }
 
-    fn install(&mut self, what: u8) {
-        let first = |world: &Self| world.license(1).with(large(2)).with(guarded());
-        let second = |world: &Self| {
-            world.license(2).hours(1).with(section("HOURS").hardware("Charon-SSP/4V").instances(1))
-        };
-        let licenses = match what {
-            0 | 1 => vec![first(self), second(self)],
-            2 => {
-                self.versions[0] += 1;
-                self.shrunk = true;
-                vec![self.license(1).with(large(1)).with(guarded()), second(self)]
-            }
-            3 => {
-                self.versions[0] += 1;
-                vec![self.license(1).with(guarded()).with(large(2)), second(self)]
-            }
-            4 => vec![second(self)],
-            5 => {
-                self.versions[0] += 1;
-                self.shrunk = true;
-                vec![self.license(1).with(guarded()), second(self)]
-            }
-            6 => {
-                self.versions[0] += 1;
-                let soon = self.server.now().wall.plus_seconds(30);
-                vec![first(self).expires(soon), second(self)]
-            }
-            7 => {
-                self.versions[1] += 1;
-                vec![first(self), second(self)]
-            }
-            8 => {
-                // Somebody puts an old file back.
-                vec![first(self).version(1), second(self).version(1)]
-            }
-            _ => vec![],
-        };
-        for license in &licenses {
-            let license = license.clone().build();
-            let key = (license.id.to_string(), license.version);
-            self.installed_at.entry(key).or_insert(self.server.now().elapsed);
-        }
-        self.server.install(licenses);
-        self.listen();
-    }
-
-    fn license(&self, number: u32) -> LicenseBuilder {
-        let version = self.versions[number as usize - 1];
-        license(number).version(version).lease(self.lease).grace_ms(GRACE_MS)
+    /// An older ledger, or an empty one, is put in place, and the store knows what that means.
+    fn restore(&mut self, lost: bool) {
+        let records = if lost { Vec::new() } else { self.backup.clone() };
+        let ledger = &mut self.server.ledger;
+        ledger.durable = records;
+        ledger.reserve.clear();
+        ledger.lack_holders();
+        self.restart(|server| server.kill(1_000));
+        let known = self.server.ledger.remember().sessions;
+        let is_known = |id| known.iter().any(|session| session.id == id);
+        let unknown = self.clients.all.iter().filter(|(_, client)| !is_known(client.session()));
+        self.clients.forgotten = unknown.map(|(emulator, _)| *emulator).collect();
     }
 
     /// The clients hear what the server said.
-    fn listen(&mut self) {
+    pub(super) fn listen(&mut self) {
         for effect in std::mem::take(&mut self.server.effects) {
             match &effect {
                 Effect::Revoke { session, link, .. } => {
                     assert!(self.server.is_open(*link), "a revocation over a closed link");
-                    self.clients.revoked(*session, self.server.now().elapsed);
+                    self.clients.revoked(*session, self.server.lived());
                 }
                 Effect::Ping { link, session } => {
                     assert!(self.server.is_open(*link), "a ping over a closed link");
                     self.pings.push((*link, *session));
                 }
+                Effect::Reply { ticket, outcome } => self.hear_reply(*ticket, outcome.is_ok()),
                 _ => {}
             }
             self.story.push(effect);
@@ -275,144 +286,4 @@ impl World {
             self.hear(request);
         }
     }
-
-    fn hear(&mut self, request: RequestId) {
-        let answer = self.server.answer(request).unwrap();
-        if let Answer::Granted(grant) = &answer {
-            self.check_hours(grant);
-        }
-        match (self.asked[&request], &answer) {
-            (Asked::Login(link, emulator), Answer::Granted(grant)) => {
-                self.assert_durable(grant.session);
-                self.clients.granted(emulator, link, grant);
-            }
-            (Asked::Check(_, session), Answer::Granted(grant)) => {
-                assert_eq!(grant.session, session);
-                self.assert_durable(session);
-            }
-            (Asked::Check(_, session), Answer::Refused(_)) => {
-                self.clients.revoked(session, self.server.now().elapsed);
-            }
-            _ => {}
-        }
-    }
-
-    /// A session that is granted is in the ledger, and was never closed there.
-    fn assert_durable(&self, id: SessionId) {
-        let held = fold(&self.server.ledger.durable).sessions;
-        assert!(held.iter().any(|session| session.id == id), "granted without a durable seat");
-    }
-
-    /// What must be true after every step.
-    pub(crate) fn check(&mut self) {
-        self.check_seats();
-        self.check_ledger();
-        self.check_clients();
-    }
-
-    /// Sessions that run or may come back never outnumber the seats of their section, and no
-    /// emulator has two.
-    fn check_seats(&self) {
-        let now = self.server.now();
-        let mut emulators = BTreeSet::new();
-        let mut held: BTreeMap<(String, usize), u32> = BTreeMap::new();
-        for session in self.server.node.sessions(now) {
-            let record = session.record;
-            if session.state != "closing" {
-                let emulator = (record.host, record.emulator.clone());
-                assert!(emulators.insert(emulator), "two sessions of {}", record.emulator);
-            }
-            if ["live", "left"].contains(&session.state) {
-                *held.entry((record.license_id.to_string(), record.section)).or_default() += 1;
-            }
-        }
-        for view in self.server.node.licenses(now) {
-            for (index, section) in view.license.sections.iter().enumerate() {
-                let held = held.get(&(view.license.id.to_string(), index)).copied().unwrap_or(0);
-                assert!(held <= section.instances, "{held} sessions in {}", section.code);
-            }
-        }
-    }
-
-    /// Nor do they in the ledger, at any moment.
-    fn check_ledger(&self) {
-        let sessions = fold(&self.server.ledger.durable).sessions;
-        let emulators: BTreeSet<_> =
-            sessions.iter().map(|session| (session.host, session.emulator.clone())).collect();
-        assert_eq!(emulators.len(), sessions.len(), "the ledger knows an emulator twice");
-        if self.shrunk {
-            return;
-        }
-        for (number, most) in (1..).zip(self.most_seats) {
-            let id = license_id(number);
-            let held = sessions.iter().filter(|session| session.license_id.as_str() == id).count();
-            assert!(held <= most, "the ledger has {held} sessions of {id}");
-        }
-    }
-
-    /// Who believes to be licensed is. And with a lease through the grace period every emulator that
-    /// may still be running has a seat in its name.
-    fn check_clients(&self) {
-        let now = self.server.now();
-        let live: BTreeSet<SessionId> = self
-            .server
-            .node
-            .sessions(now)
-            .filter(|session| session.state == "live")
-            .map(|session| session.record.id)
-            .collect();
-        for client in self.clients.0.values().filter(|client| client.link.is_some()) {
-            assert!(live.contains(&client.session), "a client believes in a session that is gone");
-        }
-        if self.lease != Lease::Grace {
-            return;
-        }
-        let sessions = fold(&self.server.ledger.durable).sessions;
-        for (host, number) in self.clients.running(now.elapsed) {
-            let has_seat = sessions.iter().any(|session| {
-                session.host.0[0] == host && session.emulator == name(&format!("vm{number}"))
-            });
-            assert!(has_seat, "vm{number} of host {host} runs on and its seat is gone");
-        }
-    }
-
-    /// The hours that clients are told of never go down, and never outrun the clock.
-    fn check_hours(&mut self, grant: &Grant) {
-        let used_ms = grant.marks.hours_used_ms;
-        let key = (grant.license_id.to_string(), grant.marks.license_version);
-        let since = self.installed_at[&key];
-        assert!(used_ms <= self.server.now().elapsed.since_ms(since), "more than has passed");
-        let before = self.used_ms.insert(key, used_ms).unwrap_or(0);
-        assert!(used_ms >= before, "hours went down");
-    }
-
-    /// Everything works again: then every question is answered and every end comes to its end.
-    pub(crate) fn heal(&mut self) {
-        self.server.ledger.disk = Disk::Fine;
-        while self.server.settle_one(true) {
-            self.listen();
-        }
-        self.pass(15_000);
-        self.check();
-        for (request, asked) in &self.asked {
-            let (Asked::Login(link, _) | Asked::Check(link, _) | Asked::Logout(link)) = *asked;
-            if self.server.is_open(link) {
-                assert!(self.server.answer(*request).is_some(), "{asked:?} was never answered");
-            }
-        }
-        let states = self.server.states();
-        assert!(!states.iter().any(|state| ["opening", "closing"].contains(state)), "{states:?}");
-    }
-}
-
-fn large(instances: u32) -> SectionBuilder {
-    section("LARGE").instances(instances)
-}
-
-fn guarded() -> SectionBuilder {
-    section("GUARDED").max_cpu(2).instances(1).passphrase("1111-2222")
-}
-
-fn license_id(number: u32) -> String {
-    format!("01.00000001.002.{number:03}")
 }

@@ -1,0 +1,172 @@
+//! The last grants of every server, as it signed them: shown at the next login, they tell a server
+//! that was set back to an old state how far it had come.
+//!
+//! This program's own are kept in memory. A folder, if there is one, is shared with the host's other
+//! programs and outlives them: [`files`]. Nothing waits for a disk but a login, and that not for long.
+
+mod files;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use ve_core::id::{HostKey, LicenseId, ServerKey};
+use ve_wire::{
+    limits::{MAX_WITNESS_BYTES, MAX_WITNESSES},
+    proto::Signed,
+};
+
+/// How long a login waits for the folder.
+const READ_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How many may look into the folder at the same time: a disk that hangs must not collect threads.
+const MAX_READERS: usize = 4;
+
+/// The most grants that are kept in memory: far more than a program with two servers meets.
+const MAX_KEPT: usize = 16;
+
+/// Where a host keeps the last grants of its servers, at most 64 files of a few hundred bytes. It is
+/// made when it is first needed. Whatever else is in there is passed over.
+///
+/// A grant names a session, which is a secret: the folder and its files are their owner's alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantFolder(PathBuf);
+
+impl GrantFolder {
+    /// Grants are kept in this folder.
+    pub const fn new(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+}
+
+/// A grant, as its server signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    server_key: ServerKey,
+    license_id: LicenseId,
+    signed: Signed,
+}
+
+impl Kept {
+    fn is_of(&self, server_key: ServerKey, license_id: &LicenseId) -> bool {
+        self.server_key == server_key && self.license_id == *license_id
+    }
+}
+
+/// The last grants.
+#[derive(Debug, Clone)]
+pub(crate) struct Grants(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    folder: Option<PathBuf>,
+    host: HostKey,
+    readers: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// This program's own, the newest first.
+    own: Vec<Kept>,
+    /// What is not in the folder yet, the newest of each license.
+    unsaved: Vec<Kept>,
+    /// Whether somebody saves.
+    is_saving: bool,
+}
+
+impl Grants {
+    pub(crate) fn new(folder: Option<GrantFolder>, host: HostKey) -> Self {
+        Self(Arc::new(Shared {
+            folder: folder.map(|GrantFolder(folder)| folder),
+            host,
+            readers: Arc::new(Semaphore::new(MAX_READERS)),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Keeps a grant instead of the last one of the same license. Does not wait for the disk; one
+    /// that can't be written is kept in memory only. Must be called inside a tokio runtime.
+    pub(crate) fn keep(&self, server_key: ServerKey, license_id: &LicenseId, signed: &Signed) {
+        if signed.statement.len() > MAX_WITNESS_BYTES {
+            return;
+        }
+        let kept = Kept { server_key, license_id: license_id.clone(), signed: signed.clone() };
+        let mut state = self.0.state();
+        put_first(&mut state.own, kept.clone());
+        if self.0.folder.is_none() {
+            return;
+        }
+        put_first(&mut state.unsaved, kept);
+        if !std::mem::replace(&mut state.is_saving, true) {
+            let shared = Arc::clone(&self.0);
+            drop(state);
+            spawn_blocking(move || shared.save());
+        }
+    }
+
+    /// What to show to a server with this key: this program's own grants, then the latest others.
+    pub(crate) async fn shown_to(&self, server_key: ServerKey) -> Vec<Signed> {
+        let own = |shared: &Shared| -> Vec<Signed> {
+            let of_server = |kept: &&Kept| kept.server_key == server_key;
+            shared.state().own.iter().filter(of_server).map(|kept| kept.signed.clone()).collect()
+        };
+        let mut shown = own(&self.0);
+        for signed in self.0.read(server_key).await {
+            if !shown.contains(&signed) {
+                shown.push(signed);
+            }
+        }
+        shown.truncate(MAX_WITNESSES);
+        shown
+    }
+}
+
+fn put_first(list: &mut Vec<Kept>, kept: Kept) {
+    list.retain(|other| !other.is_of(kept.server_key, &kept.license_id));
+    list.insert(0, kept);
+    list.truncate(MAX_KEPT);
+}
+
+impl Shared {
+    /// A panic of another thread left no half-made state behind: each change is one call.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Saves until there is nothing more to save.
+    fn save(&self) {
+        while let Some(kept) = self.next_to_save() {
+            if let Some(folder) = &self.folder {
+                // Nothing depends on it now, and the next grant is a new attempt.
+                let _ = files::save(folder, &kept);
+            }
+        }
+    }
+
+    fn next_to_save(&self) -> Option<Kept> {
+        let mut state = self.state();
+        let next = state.unsaved.pop();
+        state.is_saving = next.is_some();
+        next
+    }
+
+    /// The folder's latest for this server; nothing when the disk does not answer.
+    async fn read(&self, server_key: ServerKey) -> Vec<Signed> {
+        let (Some(folder), Ok(permit)) =
+            (self.folder.clone(), Arc::clone(&self.readers).try_acquire_owned())
+        else {
+            return Vec::new();
+        };
+        let host = self.host;
+        let found = spawn_blocking(move || {
+            let found = files::latest(&folder, server_key, host);
+            drop(permit);
+            found
+        });
+        timeout(READ_PATIENCE, found).await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+}

@@ -1,0 +1,159 @@
+//! A grant: the first one, one after a loss, one of a server that is preferred, or one too many.
+
+use super::{
+    Client, Guest, License, SHORTEST_CHECK_INTERVAL_MS,
+    ending::last_words_by,
+    failure::Failure,
+    io::{Effect, Hook, ServerIndex, Told},
+    line::{Aim, State},
+    loss::Loss,
+    search::Search,
+};
+use crate::{
+    grant::Grant,
+    reason::Refusal,
+    time::{Elapsed, Now},
+};
+
+/// The grant that counts, and who gave it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) server: ServerIndex,
+    pub(super) grant: Grant,
+}
+
+impl Client {
+    pub(super) fn granted(&mut self, now: Now, server: ServerIndex, grant: Grant) {
+        match self.lines[server].state {
+            State::Checking { .. } => self.checked(now, server, grant),
+            State::LoggingIn { .. } => self.login_granted(now, server, grant),
+            State::Idle | State::Connecting { .. } | State::Up | State::LoggingOut { .. } => {}
+        }
+    }
+
+    /// A login, a check or a logout was refused.
+    pub(super) fn refused(&mut self, now: Now, server: ServerIndex, refusal: Refusal) {
+        match self.lines[server].state {
+            // The server has taken the session back.
+            State::Checking { .. } => self.revoked(now, server, refusal),
+            State::LoggingIn { .. } => {
+                self.disconnect(server);
+                self.attempt_failed(now, server, &Failure::Refused(refusal));
+            }
+            // There is no such session any more: that was the aim.
+            State::LoggingOut { .. } => self.hang_up(server),
+            State::Idle | State::Connecting { .. } | State::Up => {}
+        }
+    }
+
+    fn checked(&mut self, now: Now, server: ServerIndex, grant: Grant) {
+        self.lines[server].state = State::Up;
+        if let License::Valid { next_check, .. } = &mut self.license {
+            *next_check = next_check_of(&grant, now);
+        }
+        self.held = Some(Held { server, grant });
+    }
+
+    fn login_granted(&mut self, now: Now, server: ServerIndex, grant: Grant) {
+        match &self.license {
+            License::Wanted { .. } => {
+                self.hold(now, server, grant.clone());
+                self.tell(Told::Licensed(server, grant));
+                self.guest = Guest::Runs;
+                self.do_next(Effect::StartGuest);
+            }
+            License::Lost(Loss { server: lost, announced, .. }) => {
+                let (lost, silent) = (*lost, !announced && *lost == server);
+                self.found_again(now, server, grant, lost, silent);
+            }
+            License::Valid { server: holder, .. } => {
+                let holder = *holder;
+                if server < holder || self.lines[holder].closing {
+                    self.move_over(now, server, grant, holder);
+                } else {
+                    self.give_back(now, server, &grant);
+                }
+            }
+            // The program is ending.
+            License::NotWanted => self.give_back(now, server, &grant),
+        }
+    }
+
+    /// A seat that is not needed goes back.
+    fn give_back(&mut self, now: Now, server: ServerIndex, grant: &Grant) {
+        self.log_out(server, Some(grant.session), last_words_by(now));
+    }
+
+    /// Licensed again after a loss; `silent`: at once and on the same server, so that it was none.
+    fn found_again(
+        &mut self,
+        now: Now,
+        server: ServerIndex,
+        grant: Grant,
+        lost: ServerIndex,
+        silent: bool,
+    ) {
+        if silent {
+            return self.hold(now, server, grant);
+        }
+        self.announce_plain_loss(now);
+        self.hold(now, server, grant.clone());
+        self.tell(Told::Licensed(server, grant));
+        self.tell(Told::Restored { wall: now.wall });
+        if server != lost {
+            self.tell(Told::Switched(server));
+            self.hook(towards(server, lost));
+        }
+        self.hook(Hook::Restored);
+    }
+
+    /// The license moves to another server without a loss.
+    fn move_over(&mut self, now: Now, server: ServerIndex, grant: Grant, holder: ServerIndex) {
+        let left = self.session_at(holder);
+        if self.lines[holder].closing {
+            self.lines[holder].lost_at = Some(now.elapsed);
+        }
+        let aim = self.lines[server].aim;
+        self.hold(now, server, grant.clone());
+        if aim == Aim::Failback {
+            self.tell(Told::Trying(server));
+        }
+        self.tell(Told::Licensed(server, grant));
+        // A server that was only a little slower at the start is no event for the guest's operator.
+        if aim == Aim::Start {
+            self.tell(Told::Switched(server));
+        } else {
+            self.tell(Told::Restored { wall: now.wall });
+            self.tell(Told::Switched(server));
+            self.hook(towards(server, holder));
+        }
+        self.log_out(holder, left, last_words_by(now));
+    }
+
+    /// From now on the license hangs on `server`. Connections to servers of lower preference that
+    /// are only being made are given up; those to servers of higher preference go on.
+    fn hold(&mut self, now: Now, server: ServerIndex, grant: Grant) {
+        let probed_so_far = self.probe_deadline().is_some();
+        self.search = Search::Off;
+        self.telling.licensed_by(server);
+        let next_check = next_check_of(&grant, now);
+        self.license = License::Valid { server, since: now.elapsed, next_check };
+        self.held = Some(Held { server, grant });
+        self.lines[server].state = State::Up;
+        for other in server + 1..self.lines.len() {
+            if let State::Connecting { .. } = self.lines[other].state {
+                self.disconnect(other);
+            }
+        }
+        self.plan_probes(now, server, probed_so_far);
+    }
+}
+
+/// The hook for a license that moves from one server to another.
+fn towards(server: ServerIndex, from: ServerIndex) -> Hook {
+    if server < from { Hook::Failback } else { Hook::Failover }
+}
+
+fn next_check_of(grant: &Grant, now: Now) -> Elapsed {
+    now.elapsed.plus_ms(grant.check_interval_ms.max(SHORTEST_CHECK_INTERVAL_MS))
+}

@@ -1,0 +1,130 @@
+//! A server's start with a ledger that is damaged, missing or older: it says what is lost and what was
+//! saved, and never begins from zero hours in silence.
+
+use std::{fs, path::PathBuf};
+
+use ve_core::time::HOUR_MS;
+
+use crate::{
+    office::{ID, Office},
+    running::Server,
+    viewer::use_hours,
+};
+
+fn with_hours(used: u64) -> Office {
+    let office = Office::with_license(|license| license.hours(100));
+    use_hours(&office, 1, used * HOUR_MS);
+    office
+}
+
+/// Starts a server, and gives what it logged and what `licensectl status` says.
+fn start(office: &Office) -> (String, String) {
+    let server = Server::start(office);
+    let logs = office.run("licensectl", &["logs"]).expect_code(0).stdout;
+    let status = office.run("licensectl", &["status"]).expect_code(0).stdout;
+    drop(server);
+    (logs, status)
+}
+
+fn expect_all(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
+
+fn damaged_files(office: &Office) -> Vec<PathBuf> {
+    let entries = fs::read_dir(office.home().path()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    // Not the logs beside them.
+    let is_ledger = |name: &str| name.contains("ledger.db.damaged-") && name.ends_with('Z');
+    paths.filter(|path| is_ledger(&path.to_string_lossy())).collect()
+}
+
+#[test]
+fn a_damaged_ledger_is_kept_aside_and_its_hours_are_saved() {
+    let office = with_hours(12);
+    let mut bytes = fs::read(office.home().ledger()).unwrap();
+    bytes[100..4_096].fill(0);
+    fs::write(office.home().ledger(), &bytes).unwrap();
+    let (logs, status) = start(&office);
+    expect_all(
+        &logs,
+        &[
+            "ERROR MAIN ledger.db was damaged (",
+            "it is kept as ",
+            "ERROR MAIN Lost are all sessions, the audit trail and the list of denials",
+            &format!("Saved from marks.reserve: 12 hour(s) of {ID} version 1, {ID} had version 1"),
+        ],
+    );
+    assert!(status.contains("Attention: The ledger was begun anew on "), "{status}");
+    let [aside] = damaged_files(&office).try_into().unwrap();
+    assert_eq!(fs::read(aside).unwrap(), bytes);
+    let shown = office.run("license_viewer", &[]).expect_code(0).stdout;
+    assert!(shown.contains("\nRemaining: 88 hour(s)\n"), "{shown}");
+}
+
+#[test]
+fn a_missing_ledger_gets_its_hours_from_the_reserve() {
+    let office = with_hours(12);
+    fs::remove_file(office.home().ledger()).unwrap();
+    // The tools know the hours already, and none of them makes a new ledger.
+    let shown = office.run("license_viewer", &[]).expect_code(0).stdout;
+    assert!(shown.contains("\nRemaining: 88 hour(s)\n"), "{shown}");
+    office.install(office.license().hours(100).version(2).sign()).expect_code(0);
+    assert!(!office.home().ledger().exists());
+    let (logs, _) = start(&office);
+    expect_all(
+        &logs,
+        &[
+            "ERROR MAIN ledger.db was missing, and this server has run before",
+            &format!("Saved from marks.reserve: 12 hour(s) of {ID} version 1"),
+        ],
+    );
+}
+
+#[test]
+fn a_home_with_licenses_and_without_any_marks_says_so_aloud() {
+    let office = with_hours(12);
+    fs::remove_file(office.home().ledger()).unwrap();
+    fs::remove_file(office.home().marks_reserve()).unwrap();
+    let (logs, status) = start(&office);
+    expect_all(&logs, &["ERROR MAIN Nothing was saved: the hours used and the license versions"]);
+    let sentence =
+        "nothing of it was found: hours and versions count again when clients prove them";
+    assert!(status.contains(sentence), "{status}");
+    // A second start doesn't cry, and the status still says so.
+    let (logs, status) = start(&office);
+    assert!(!logs.contains("ERROR"), "{logs}");
+    assert!(status.contains(sentence), "{status}");
+}
+
+#[test]
+fn an_older_ledger_that_was_copied_back_is_noticed() {
+    let office = with_hours(12);
+    let older = fs::read(office.home().ledger()).unwrap();
+    use_hours(&office, 1, 20 * HOUR_MS);
+    fs::write(office.home().ledger(), older).unwrap();
+    let (logs, _) = start(&office);
+    expect_all(&logs, &["ERROR MAIN An older ledger.db was put in place: it has 2 records"]);
+    let shown = office.run("license_viewer", &[]).expect_code(0).stdout;
+    assert!(shown.contains("\nRemaining: 80 hour(s)\n"), "{shown}");
+}
+
+#[test]
+fn what_is_no_ledger_stays_and_ends_the_start() {
+    let office = with_hours(1);
+    fs::write(office.home().ledger(), vec![0xa5; 9_000]).unwrap();
+    let part = "is no ledger of a license server; it was left as it is";
+    office.run("licensed", &["--listen", "127.0.0.1:0"]).expect_code(70);
+    let logs = office.run("licensectl", &["logs"]).expect_code(0).stdout;
+    assert!(logs.contains(part), "{logs}");
+    assert_eq!(fs::read(office.home().ledger()).unwrap(), vec![0xa5; 9_000]);
+}
+
+#[test]
+fn a_first_start_is_no_loss() {
+    let office = Office::new();
+    let (logs, status) = start(&office);
+    assert!(!logs.contains("ERROR MAIN") && !logs.contains("ledger"), "{logs}");
+    assert!(!status.contains("ledger"), "{status}");
+}

@@ -1,0 +1,47 @@
+//! A ledger that comes from a backup: checked, and raised to the marks of where it is put.
+
+use std::path::Path;
+
+use rusqlite::TransactionBehavior;
+use ve_core::node::event::Remembered;
+
+use super::{
+    connection::{self, Access},
+    open_file,
+    read::{Check, Ledger},
+    refuse_damaged,
+    schema::{self, Format},
+    words, write,
+};
+use crate::{
+    high_water::HighWater,
+    rules::Limits,
+    store::{Begun, LoadError},
+};
+
+/// Checks every page and index of a ledger that no one has open, and reads what it adds up to, without
+/// any reserve. The file is not changed.
+pub fn check_copy(path: &Path) -> Result<Remembered, LoadError> {
+    let connection = connection::open(path, Access::Read)?;
+    if schema::recognise(&connection, path)? == Format::Empty {
+        return Err(LoadError::Foreign(path.to_path_buf()));
+    }
+    refuse_damaged(&connection, path, Check::Whole)?;
+    Ledger { connection, path: path.to_path_buf() }.remember()
+}
+
+/// Raises a ledger that no one has open to `marks`, and notes that it may lack holders and how it
+/// began. It is whole in its file afterwards, with no log beside it.
+pub fn adopt(path: &Path, marks: &HighWater, begun: Begun) -> Result<(), LoadError> {
+    let (mut connection, _) = open_file(path, Limits::default(), |_| Ok(()))?;
+    let adopted = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .and_then(|transaction| {
+            write::raise(&transaction, marks)?;
+            write::doubt(&transaction, Some(begun))?;
+            transaction.commit()
+        })
+        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+        .and_then(|()| connection.close().map_err(|(_, error)| error));
+    adopted.map_err(|error| words::load_error(path, &error))
+}

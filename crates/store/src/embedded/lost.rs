@@ -1,0 +1,288 @@
+//! A server's start with a ledger that is damaged, missing or older than it was: what can be saved of
+//! its marks is saved, the old file is put aside, and whoever asked is told.
+//!
+//! The order keeps every kill harmless. What was saved is made durable in the reserve before anything
+//! is moved; then the log goes aside before its ledger, so that no ledger ever stands beside a log
+//! that isn't its own; and the new ledger has all marks from its first commit on, which is when it
+//! stops counting as missing.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use rusqlite::{Connection, Row, Transaction};
+use ve_core::{
+    node::event::Metered,
+    time::{DAY_MS, Utc},
+};
+
+use super::{
+    Embedded, change,
+    connection::{self, Access},
+    read::Ledger,
+    schema::{self, Format},
+    take_over, words, write,
+};
+use crate::{
+    high_water::HighWater,
+    reserve::{self, Content, Reserve},
+    rules::Limits,
+    store::{Begun, BegunCause, LoadError},
+};
+
+/// A position or session number of a damaged file above this is noise, not a number that was given.
+const HIGHEST_PLAUSIBLE: u64 = 1 << 56;
+
+/// A ledger that is open, and what was found in its place.
+#[derive(Debug)]
+pub struct Opened {
+    /// The ledger.
+    pub store: Embedded,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// What a start found in the ledger's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing, and nothing was to be expected.
+    FirstStart,
+    /// The ledger.
+    Sound,
+    /// The ledger, but an older one than the reserve knows of. Its marks were raised.
+    Older {
+        /// The ledger's last position.
+        found: u64,
+        /// The last position that the ledger had once.
+        known: u64,
+    },
+    /// No ledger that can be used. A new one was begun.
+    Lost(Lost),
+}
+
+/// What a lost ledger left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// What is damaged; `None`: the ledger is missing.
+    pub damage: Option<String>,
+    /// Where its file was put; `None`: there was none.
+    pub aside: Option<PathBuf>,
+    /// Whether marks could be read from the damaged file.
+    pub from_ledger: bool,
+    /// Whether there was a reserve with marks.
+    pub from_reserve: bool,
+    /// What was saved.
+    pub saved: HighWater,
+}
+
+impl Embedded {
+    /// Opens the ledger at `path` for a server. One that is damaged, or missing where one must have
+    /// been (the reserve has marks, or `is_expected`), is begun anew with the marks that could be
+    /// saved, and may lack holders; a file that is no ledger, or a newer one, is an error as for
+    /// [`Self::open`]. `now` is the wall clock.
+    pub fn open_for_service(path: &Path, is_expected: bool, now: Utc) -> Result<Opened, LoadError> {
+        let reserve = reserve::read(path);
+        match look(path)? {
+            Look::Nothing if reserve.is_none() && !is_expected => {
+                Self::open(path).map(|store| Opened { store, finding: Finding::FirstStart })
+            }
+            Look::Nothing => begin_anew(path, None, reserve, now),
+            Look::Ledger => match Self::open(path) {
+                Err(LoadError::Damaged { why, .. }) => begin_anew(path, Some(why), reserve, now),
+                Err(error) => Err(error),
+                Ok(store) => {
+                    let finding = match store.older {
+                        Some((found, known)) => Finding::Older { found, known },
+                        None => Finding::Sound,
+                    };
+                    Ok(Opened { store, finding })
+                }
+            },
+        }
+    }
+}
+
+enum Look {
+    Nothing,
+    Ledger,
+}
+
+/// A file in which nothing was ever committed is no ledger yet.
+fn look(path: &Path) -> Result<Look, LoadError> {
+    if fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(Look::Nothing);
+    }
+    // What a start that was cut off has left in a journal, only who may write can roll back.
+    let mut journal = path.as_os_str().to_os_string();
+    journal.push("-journal");
+    let access = if Path::new(&journal).exists() { Access::Write } else { Access::Read };
+    let opened = connection::open(path, access);
+    match opened.and_then(|connection| schema::recognise(&connection, path)) {
+        Ok(Format::Empty) => Ok(Look::Nothing),
+        Ok(Format::Steps(_)) | Err(LoadError::Damaged { .. }) => Ok(Look::Ledger),
+        Err(error) => Err(error),
+    }
+}
+
+/// An older ledger was put in the place of a newer one: whoever got a seat in between is not in it.
+/// Its marks are raised, and it is noted that it may lack holders, by whoever opens it first.
+pub(super) fn note_older(ledger: &mut Ledger, marks: &HighWater) -> Result<(), LoadError> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let at = Utc(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX));
+    let noted = change(ledger, |transaction| {
+        write::doubt(transaction, Some(Begun { at, cause: BegunCause::Older }))?;
+        write::raise(transaction, marks)
+    });
+    noted.map_err(|error| words::load_error(&ledger.path, &error))
+}
+
+fn begin_anew(
+    path: &Path,
+    damage: Option<String>,
+    reserve: Option<Content>,
+    now: Utc,
+) -> Result<Opened, LoadError> {
+    let salvaged = if damage.is_some() { salvage(path, now) } else { HighWater::default() };
+    let from_reserve = reserve.as_ref().is_some_and(|content| !content.marks.is_empty());
+    let from_ledger = !salvaged.is_empty();
+    let mut content = reserve.unwrap_or_default();
+    content.marks.join(&salvaged);
+    if from_ledger {
+        let (mut copy, _) = Reserve::open(path);
+        copy.write(&content).map_err(|why| LoadError::Unreadable {
+            path: path.to_path_buf(),
+            why: format!("it is damaged, and what can be saved of it can't be written: {why}"),
+        })?;
+    }
+    let aside = put_aside(path, now)?;
+    let saved = content.marks;
+    let cause = if saved.is_empty() { BegunCause::LostEntirely } else { BegunCause::Lost };
+    make(path, &saved, Begun { at: now, cause })?;
+    let limits = Limits::default();
+    let (connection, _) = super::open_file(path, limits, |_| Ok(()))?;
+    let store = Embedded::over(connection, path, limits, true)?;
+    let lost = Lost { damage, aside, from_ledger, from_reserve, saved };
+    Ok(Opened { store, finding: Finding::Lost(lost) })
+}
+
+/// Makes a new ledger that has these marks from its first moment on.
+fn make(path: &Path, marks: &HighWater, begun: Begun) -> Result<(), LoadError> {
+    connection::make_file(path)?;
+    let mut connection = connection::open(path, Access::Write)?;
+    connection::close_to_others(path)?;
+    connection::use_shared_log(&connection, path)?;
+    let mark = |transaction: &Transaction<'_>| {
+        write::raise(transaction, marks)?;
+        write::doubt(transaction, Some(begun))
+    };
+    schema::bring_up_to_date(&mut connection, Format::Empty, mark)
+        .and_then(|()| {
+            take_over(&mut connection, Format::Steps(schema::newest()), Limits::default())
+        })
+        .map_err(|error| words::load_error(path, &error))
+}
+
+/// Renames what is in the ledger's place, log first, and says where the ledger itself is now.
+fn put_aside(path: &Path, now: Utc) -> Result<Option<PathBuf>, LoadError> {
+    let goal = free_name(path, now);
+    let mut aside = None;
+    for suffix in ["-wal", "-shm", ""] {
+        let (from, to) = (with_suffix(path, suffix), with_suffix(&goal, suffix));
+        // An empty ledger is one that was just made: nothing to keep.
+        if suffix.is_empty() && fs::metadata(&from).is_ok_and(|file| file.len() == 0) {
+            continue;
+        }
+        match fs::rename(&from, &to) {
+            Ok(()) if suffix.is_empty() => aside = Some(to),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let why = format!("it can't be put aside: {error}");
+                return Err(LoadError::Unreadable { path: from, why });
+            }
+            _ => {}
+        }
+    }
+    connection::sync_folder(path).map_err(|error| connection::unreadable(path, &error))?;
+    Ok(aside)
+}
+
+/// `ledger.db.damaged-20261122T200803Z`, with a number behind it where that is taken.
+fn free_name(path: &Path, now: Utc) -> PathBuf {
+    let stamp: String = now.to_string().chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = stamp.split_at(8.min(stamp.len()));
+    let name = with_suffix(path, &format!(".damaged-{day}T{time}Z"));
+    let is_free = |name: &PathBuf| {
+        ["", "-wal"].iter().all(|suffix| fs::symlink_metadata(with_suffix(name, suffix)).is_err())
+    };
+    let others = (2..1_000).map(|number| with_suffix(&name, &format!("-{number}")));
+    std::iter::once(name.clone()).chain(others).find(is_free).unwrap_or(name)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    name.push(suffix);
+    name.into()
+}
+
+/// Every mark that can be found at the ledger's place, in the reserve and in the ledger itself, whole
+/// or damaged. Nothing is changed; `now` is the wall clock.
+pub fn marks_left(path: &Path, now: Utc) -> HighWater {
+    let reserve = reserve::read(path).unwrap_or_default();
+    let ledger = match fs::metadata(path) {
+        Ok(_) => salvage(path, now),
+        Err(_) => HighWater::default(),
+    };
+    reserve.marks.joined(&ledger)
+}
+
+/// What can still be read of a damaged ledger's marks. Each is taken by itself: a page that is gone
+/// costs what was on it.
+fn salvage(path: &Path, now: Utc) -> HighWater {
+    let Ok(connection) = connection::open(path, Access::Read) else { return HighWater::default() };
+    let mut marks = HighWater::default();
+    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let sql = "SELECT position, last_session, time_mark FROM marks";
+    let read: Result<(u64, u64, Option<i64>), _> = connection.query_row(sql, [], row);
+    if let Ok((position, last_session, time)) = read {
+        let plausible = |number: u64| if number <= HIGHEST_PLAUSIBLE { number } else { 0 };
+        (marks.position, marks.last_session) = (plausible(position), plausible(last_session));
+        marks.time = time.map(Utc).filter(|time| is_plausible(*time, now));
+    }
+    each(&connection, "SELECT license_id, version FROM versions", |row| {
+        if let Ok(id) = row.get_ref(0)?.as_str()?.parse() {
+            marks.versions.insert(id, row.get(1)?);
+        }
+        Ok(())
+    });
+    each(&connection, "SELECT license_id, version, used_ms, charged_to FROM meters", |row| {
+        let charged_to = row.get_ref(3)?.as_str().ok().and_then(|it| serde_json::from_str(it).ok());
+        if let Ok(id) = row.get_ref(0)?.as_str()?.parse() {
+            let metered = Metered { used_ms: row.get(2)?, charged_to: charged_to.flatten() };
+            marks.meters.insert((id, row.get(1)?), metered);
+        }
+        Ok(())
+    });
+    if marks.fits() { marks } else { HighWater::default() }
+}
+
+/// A time mark far ahead of the clock would end licenses for good; from a damaged file it is noise.
+fn is_plausible(time: Utc, now: Utc) -> bool {
+    time.0 <= now.plus_seconds((DAY_MS / 1_000).cast_signed()).0
+}
+
+/// Every row that can be read, until one can't.
+fn each(
+    connection: &Connection,
+    sql: &str,
+    mut take: impl FnMut(&Row<'_>) -> Result<(), rusqlite::Error>,
+) {
+    let Ok(mut statement) = connection.prepare(sql) else { return };
+    let Ok(mut rows) = statement.query([]) else { return };
+    while let Ok(Some(row)) = rows.next() {
+        // A row that makes no sense costs itself.
+        let _ = take(row);
+    }
+}
