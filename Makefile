@@ -29,7 +29,7 @@ MANUALS = MANDIR='$(DESTDIR)$(MANDIR)' BASHCOMPDIR='$(DESTDIR)$(BASHCOMPDIR)' \
 	scripts/install-manuals.sh '$(RELEASE)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build release demo test lint format bench install install-emulator install-issuer \
+.PHONY: help build release demo test lint format bench sim install install-emulator install-issuer \
 	uninstall uninstall-emulator uninstall-issuer system-packages rust built clean
 
 ##@ Try it
@@ -63,9 +63,15 @@ format: rust ## Format all sources
 
 bench: rust ## Measure, each figure beside its yardstick
 	$(CARGO) bench --locked --package ve-store --bench commits
-	$(CARGO) bench --locked --package ve-server --bench cold_logins
+	$(CARGO) bench --locked --package ve-server --bench cold_logins --bench restart
 	$(CARGO) build --release --locked --package ve-server --bins
 	$(CARGO) bench --locked --package ve-emulator --bench service
+
+# Every run has a seed of its own; a failure prints the one that shows it, and the command for it.
+DAYS ?= 10
+RUNS ?= 100
+sim: rust ## Simulate 1,000 days in which everything fails; RUNS, DAYS and SEED change that
+	$(CARGO) run --locked --package ve-sim -- --days $(DAYS) --runs $(RUNS) $(if $(SEED),--seed $(SEED)) --clients 24
 
 ##@ Install (after `make release`; PREFIX and DESTDIR as usual)
 

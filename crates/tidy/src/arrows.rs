@@ -19,6 +19,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("client", &["core", "documents", "wire"]),
     ("emulator", &["client", "core", "documents", "host", "manual"]),
     ("issuer", &["core", "documents", "manual"]),
+    ("sim", &["core", "documents", "wire", "store"]),
     ("testbed", &["core", "documents"]),
     ("tidy", &[]),
 ];

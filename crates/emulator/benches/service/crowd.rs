@@ -74,6 +74,8 @@ async fn restart(orders: &Orders) {
     let times = crowd.all_licensed_by(0, Instant::now()).await;
     println!("{} emulators, cold start: {}", orders.emulators, times.line());
     block_in_place(|| Request::Kill.make());
+    // Who finds it back at once says nothing, and could not be counted.
+    crowd.all_lost().await;
     let mut strangers = Crowd::start(orders, "stranger", STRANGERS);
     let since = block_in_place(|| Request::Start.make()).expect("a server can be started");
     let times = crowd.all_licensed_by(0, since).await;
@@ -94,12 +96,16 @@ struct Seen {
 enum What {
     LicensedBy(usize),
     Lost,
+    /// A server that was of no use, and why.
+    Failed(String),
 }
 
 struct Crowd {
     seen: UnboundedReceiver<Seen>,
     /// The server that licensed each of them last, and when.
     licensed: Vec<Option<(usize, Instant)>>,
+    /// What went wrong last, for who stays without a license.
+    failures: Vec<String>,
     losses: usize,
 }
 
@@ -114,7 +120,7 @@ impl Crowd {
             config.settings.seed = Config::fresh_seed();
             tokio::spawn(live(who, config, tell.clone()));
         }
-        Self { seen, licensed: vec![None; count], losses: 0 }
+        Self { seen, licensed: vec![None; count], failures: vec![String::new(); count], losses: 0 }
     }
 
     /// Waits until `server` has licensed every one of them, each after `since` or long before; how
@@ -127,24 +133,37 @@ impl Crowd {
         while !missing.is_empty() {
             let seen = tokio::select! {
                 seen = self.seen.recv() => seen.expect("they run for ever"),
-                () = &mut deadline => panic!("{} are still without a license", missing.len()),
+                () = &mut deadline => panic!(
+                    "{} are still without a license: {:?}",
+                    missing.len(),
+                    missing.iter().take(5).map(|&who| &self.failures[who]).collect::<Vec<_>>()
+                ),
             };
             let who = seen.who;
             self.take(&seen);
-            if self.licensed[who].is_some_and(|(by, at)| by == server && at > since) {
-                missing.remove(&who);
-            } else {
-                missing.insert(who);
-            }
+            match self.licensed[who] {
+                Some((by, at)) if at > since && by == server => missing.remove(&who),
+                Some((_, at)) if at > since => missing.insert(who),
+                _ => false,
+            };
         }
         let took = self.licensed.iter().flatten().map(|(_, at)| *at - since);
         Times::new(took.collect())
     }
 
     fn take(&mut self, seen: &Seen) {
-        match seen.what {
-            What::LicensedBy(server) => self.licensed[seen.who] = Some((server, seen.at)),
+        match &seen.what {
+            What::LicensedBy(server) => self.licensed[seen.who] = Some((*server, seen.at)),
+            What::Failed(why) => self.failures[seen.who].clone_from(why),
             What::Lost => self.losses += 1,
+        }
+    }
+
+    /// Waits until every one of them has announced a loss since the last call of [`Self::losses`].
+    async fn all_lost(&mut self) {
+        while self.losses < self.licensed.len() {
+            let seen = self.seen.recv().await.expect("they run for ever");
+            self.take(&seen);
         }
     }
 
@@ -168,6 +187,8 @@ async fn live(who: usize, config: Config, tell: UnboundedSender<Seen>) {
         let what = match licensing.next().await {
             Instruction::Tell(Told::Licensed(server, _)) => What::LicensedBy(server),
             Instruction::Tell(Told::Lost { .. } | Told::Revoked { .. }) => What::Lost,
+            Instruction::Tell(Told::ConnectionFailed { why, .. }) => What::Failed(why),
+            Instruction::Tell(Told::Refused { refusal, .. }) => What::Failed(refusal.to_string()),
             Instruction::Exit(exit) => panic!("emulator {who} ends: {exit:?}"),
             _ => continue,
         };

@@ -25,8 +25,13 @@ const RESTART: usize = 10_000;
 pub(crate) fn run() {
     let folder = tempfile::tempdir().expect("a folder");
     let vendor = vendor(&folder.path().join("vendor"));
-    let only = env::args().find_map(|argument| argument.strip_prefix("--emulators=")?.parse().ok());
+    let argument = |name: &str| {
+        env::args().find_map(|argument| argument.strip_prefix(name).map(str::to_owned))
+    };
+    let only = argument("--emulators=").and_then(|count| count.parse().ok());
+    let restart_only = argument("--only=").is_some_and(|what| what == "restart");
     match Network::new(2) {
+        _ if restart_only => {}
         Ok(network) => {
             failover(folder.path(), &vendor, Some(&network), only.unwrap_or(FAILOVER));
         }

@@ -1,0 +1,129 @@
+//! The invariants, and the books that they are judged by. Each has a file of its own, named after
+//! it; all of them see every [`Fact`], before the books take it in.
+
+mod acknowledged;
+pub(crate) mod books;
+mod bounds;
+mod clean_shutdown;
+mod durable_first;
+mod grace;
+mod grace_end;
+mod holders_first;
+mod hours;
+mod leases;
+mod marks;
+mod one_owner;
+mod readiness;
+mod reasons;
+mod revocations;
+mod running;
+mod seats;
+mod shutdown_lead;
+
+use ve_core::id::SessionNumber;
+
+use self::books::Books;
+use crate::{Violation, clock::At, fact::Fact, random::Hash};
+
+/// Something that must always be true.
+pub(crate) trait Invariant {
+    /// What it is called: the name of its file.
+    fn name(&self) -> &'static str;
+
+    /// Judges a fact by the books as they were before it. `Err`: what is wrong.
+    fn see(&mut self, books: &Books, at: At, fact: &Fact<'_>) -> Result<(), String>;
+}
+
+/// All invariants, their books, and the trace of the run.
+pub(crate) struct Checks {
+    books: Books,
+    invariants: Vec<Box<dyn Invariant>>,
+    violation: Option<Violation>,
+    trace: bool,
+    hash: Hash,
+    pub(crate) grants: u64,
+}
+
+impl Checks {
+    pub(crate) fn new(trace: bool, servers: usize, clients: usize) -> Self {
+        let invariants: Vec<Box<dyn Invariant>> = vec![
+            Box::new(acknowledged::Acknowledged::default()),
+            Box::new(bounds::Bounds),
+            Box::new(clean_shutdown::CleanShutdown::default()),
+            Box::new(durable_first::DurableFirst),
+            Box::new(grace_end::GraceEnd),
+            Box::new(holders_first::HoldersFirst::default()),
+            Box::new(hours::Hours::default()),
+            Box::new(leases::Leases),
+            Box::new(marks::Marks::default()),
+            Box::new(one_owner::OneOwner::default()),
+            Box::new(readiness::Readiness),
+            Box::new(reasons::Reasons::default()),
+            Box::new(revocations::Revocations::default()),
+            Box::new(running::Running),
+            Box::new(seats::Seats),
+            Box::new(shutdown_lead::ShutdownLead),
+        ];
+        let books = Books::new(servers, clients);
+        Self { books, invariants, violation: None, trace, hash: Hash::new(), grants: 0 }
+    }
+
+    /// Takes a fact in, and judges it. Only the first violation counts: what follows may follow
+    /// from it.
+    pub(crate) fn see(&mut self, at: At, fact: &Fact<'_>) {
+        self.write_trace(at, fact);
+        if let Fact::Granted { .. } = fact {
+            self.grants += 1;
+        }
+        for invariant in &mut self.invariants {
+            if let Err(what) = invariant.see(&self.books, at, fact)
+                && self.violation.is_none()
+            {
+                self.violation = Some(Violation { invariant: invariant.name(), at_ms: at, what });
+            }
+        }
+        self.books.take(at, fact);
+    }
+
+    /// Every fact goes into the hash, and onto the screen if somebody wants to read them.
+    fn write_trace(&mut self, at: At, fact: &Fact<'_>) {
+        if let Fact::Watched { .. } = fact {
+            return;
+        }
+        let line = format!("{at} {fact}");
+        self.hash.add(line.as_bytes());
+        if self.trace {
+            println!("{at} {fact:#}");
+        }
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash.value()
+    }
+
+    pub(crate) fn violation(&mut self) -> Option<Violation> {
+        self.violation.take()
+    }
+
+    /// The numbers of the sessions that a server has granted and not ended.
+    pub(crate) fn session_numbers(&self, server: usize) -> Vec<SessionNumber> {
+        let sessions = self.books.servers[server].sessions.values();
+        sessions.filter(|session| session.holds()).map(|session| session.number).collect()
+    }
+
+    /// Whether an emulator must be started anew before it is let in again.
+    pub(crate) fn is_released(&self, client: usize) -> bool {
+        self.books.clients[client].released && !self.books.clients[client].stop_wanted
+    }
+
+    /// What is known of a client, for a message.
+    pub(crate) fn describe(&self, client: usize) -> String {
+        let book = &self.books.clients[client];
+        format!(
+            "guest {:?}, {} licensing connections, last refusal {:?}",
+            book.guest,
+            book.holds.len(),
+            book.last_refusal
+        )
+    }
+}

@@ -1,0 +1,13 @@
+//! Simulated days: that a seed means one run, that nothing is broken, and that every mistake would
+//! be caught.
+
+mod bugs;
+mod days;
+mod repeat;
+
+use ve_sim::{Plan, Profile};
+
+/// A plan without a bug.
+fn plan(seed: u64, days: u64, profile: Profile, clients: usize) -> Plan {
+    Plan { seed, days, profile, clients, bug: None, trace: false }
+}
