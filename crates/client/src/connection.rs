@@ -5,14 +5,15 @@ use tokio::{
     task::JoinHandle,
 };
 use ve_core::{
-    client::io::{Attempt, Input, ServerIndex},
+    client::io::{Attempt, ConnectError, Input, ServerIndex},
     text::Name,
+    time::Elapsed,
 };
 
 use crate::{
     config::Server,
     hello,
-    link::{Heard, Lost, Step},
+    link::{EndOfLife, Heard, Lost, Step},
     question::{Asker, Question},
 };
 
@@ -29,12 +30,24 @@ pub(crate) struct News {
 
 #[derive(Debug)]
 pub(crate) enum What {
-    /// The server is trusted, and belongs to these customers.
-    Trusted(Vec<Name>),
+    /// The server is trusted.
+    Trusted {
+        /// It belongs to these.
+        customers: Vec<Name>,
+        /// When it is to be given up.
+        end_of_life: EndOfLife,
+    },
     /// Something was heard.
     Heard(Input),
-    /// It has ended, or never came about. Nothing comes after this.
-    Ended(Input),
+    /// It never came about. Nothing comes after this.
+    NotConnected(ConnectError),
+    /// It has ended. Nothing comes after this.
+    Lost {
+        /// Why, for the log.
+        why: String,
+        /// Since when, by the boot clock.
+        since: Elapsed,
+    },
 }
 
 /// A connection; it ends when this is dropped.
@@ -43,6 +56,8 @@ pub(crate) struct Connection {
     attempt: Attempt,
     server: ServerIndex,
     questions: UnboundedSender<Question>,
+    /// When it is to be given up, once it stands.
+    end_of_life: Option<EndOfLife>,
     task: JoinHandle<()>,
 }
 
@@ -59,10 +74,10 @@ impl Connection {
         let task = tokio::spawn(async move {
             let end = live(attempt, &server, &asker, to_ask, &news).await;
             if let Some(end) = end {
-                tell(&news, attempt, What::Ended(end)).await;
+                tell(&news, attempt, end).await;
             }
         });
-        Self { attempt, server: index, questions, task }
+        Self { attempt, server: index, questions, end_of_life: None, task }
     }
 
     /// Which attempt made it.
@@ -73,6 +88,16 @@ impl Connection {
     /// Which server it leads to.
     pub(crate) fn server(&self) -> ServerIndex {
         self.server
+    }
+
+    /// It stands, until then at the latest.
+    pub(crate) fn stands_until(&mut self, end_of_life: EndOfLife) {
+        self.end_of_life = Some(end_of_life);
+    }
+
+    /// Since when its server is silent for too long, if it is by `now`.
+    pub(crate) fn is_silent_since(&self, now: Elapsed) -> Option<Elapsed> {
+        self.end_of_life.as_ref().map(EndOfLife::at).filter(|end| *end < now)
     }
 
     /// Asks the server, once the connection stands.
@@ -100,12 +125,13 @@ async fn live(
     asker: &Asker,
     mut questions: UnboundedReceiver<Question>,
     news: &Sender<News>,
-) -> Option<Input> {
+) -> Option<What> {
     let mut link = match hello::connect(server, asker).await {
         Ok(link) => link,
-        Err(why) => return Some(Input::NotConnected { attempt, why }),
+        Err(why) => return Some(What::NotConnected(why)),
     };
-    tell(news, attempt, What::Trusted(link.customers().to_vec())).await;
+    let (customers, end_of_life) = (link.customers().to_vec(), link.end_of_life());
+    tell(news, attempt, What::Trusted { customers, end_of_life: end_of_life.clone() }).await;
     loop {
         let next = tokio::select! {
             question = questions.recv() => Next::Ask(question?),
@@ -122,8 +148,9 @@ async fn live(
             Next::Step(Err(lost)) => Err(lost),
         };
         if let Err(lost) = outcome {
-            let late_ms = link.late_ms();
-            return Some(Input::LinkLost { attempt, why: lost.to_string(), late_ms });
+            // Timers sleep with the machine, and the server's clock does not.
+            let since = (asker.clock)().elapsed.min(end_of_life.at());
+            return Some(What::Lost { why: lost.to_string(), since });
         }
     }
 }

@@ -12,12 +12,13 @@ use ve_core::{
         io::{Attempt, ConnectError, Effect, Exit, Hook, Input, ServerIndex, Told},
     },
     text::Name,
-    time::Now,
+    time::{Elapsed, Now},
 };
 
 use crate::{
     config::{Config, Server},
     connection::{Connection, MAX_WAITING, News, What},
+    link::{EndOfLife, SILENT},
     question::{Asker, Question},
 };
 
@@ -121,7 +122,7 @@ impl Licensing {
             };
             tokio::select! {
                 Some(news) = self.news.recv() => self.take(news),
-                () = timer => self.handle(Input::Tick),
+                () = timer => self.tick(),
             }
         }
     }
@@ -139,17 +140,40 @@ impl Licensing {
             return;
         }
         match what {
-            What::Trusted(customers) => self.take_trusted(attempt, customers),
-            What::Heard(input) => self.handle(input),
-            What::Ended(input) => {
-                self.disconnect(attempt);
-                self.handle(input);
+            What::Trusted { customers, end_of_life } => {
+                self.take_trusted(attempt, customers, end_of_life);
             }
+            What::Heard(input) => self.handle(input),
+            What::NotConnected(why) => {
+                self.disconnect(attempt);
+                self.handle(Input::NotConnected { attempt, why });
+            }
+            What::Lost { why, since } => self.lose(attempt, why, since),
         }
     }
 
+    /// What was lost before it is taken up here was lost then: the news may have waited.
+    fn lose(&mut self, attempt: Attempt, why: String, since: Elapsed) {
+        self.disconnect(attempt);
+        let now = (self.clock)();
+        let late_ms = now.elapsed.since_ms(since);
+        self.machine.handle(now, Input::LinkLost { attempt, why, late_ms });
+    }
+
+    /// Time has passed. When this process was stopped or the machine slept, it is chance whether a
+    /// connection's task finds that first; what the machine does about the time must not depend on it.
+    fn tick(&mut self) {
+        let now = (self.clock)().elapsed;
+        let silent = |open: &Connection| Some((open.attempt(), open.is_silent_since(now)?));
+        let silent: Vec<_> = self.connections.iter().filter_map(silent).collect();
+        for (attempt, since) in silent {
+            self.lose(attempt, SILENT.to_owned(), since);
+        }
+        self.handle(Input::Tick);
+    }
+
     /// A backup of another customer's is no backup.
-    fn take_trusted(&mut self, attempt: Attempt, mut customers: Vec<Name>) {
+    fn take_trusted(&mut self, attempt: Attempt, mut customers: Vec<Name>, end_of_life: EndOfLife) {
         let shown = customers.clone();
         if !self.customers.is_empty() {
             customers.retain(|customer| self.customers.contains(customer));
@@ -165,6 +189,9 @@ impl Licensing {
             return self.handle(Input::NotConnected { attempt, why });
         }
         self.customers = customers;
+        if let Some(open) = self.connections.iter_mut().find(|open| open.attempt() == attempt) {
+            open.stands_until(end_of_life);
+        }
         self.handle(Input::Connected { attempt });
     }
 

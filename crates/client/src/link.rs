@@ -24,7 +24,7 @@ use ve_wire::{
 };
 
 use self::life::Life;
-pub(crate) use self::life::Moment;
+pub(crate) use self::life::{EndOfLife, Moment};
 use crate::{
     config::Server,
     grants::Grants,
@@ -34,6 +34,9 @@ use crate::{
 /// The shortest and the longest that a heartbeat's interval or time-out may be, whatever a server
 /// says, in milliseconds.
 const HEARTBEAT_RANGE_MS: (u32, u32) = (100, 60_000);
+
+/// Why a link is lost whose server shows no life.
+pub(crate) const SILENT: &str = "the server is silent";
 
 /// What a server says.
 #[derive(Debug, Clone)]
@@ -123,7 +126,8 @@ impl Link {
         let heartbeat_timeout = bounded(greeted.heartbeat_timeout_ms);
         Self {
             reader,
-            heartbeat_interval: bounded(greeted.heartbeat_interval_ms),
+            // Rarer, and the link would be dead before the first.
+            heartbeat_interval: bounded(greeted.heartbeat_interval_ms).min(heartbeat_timeout / 2),
             heartbeat_timeout,
             life: Life::new(asker.clock, heartbeat_timeout, greeted.said_hello),
             greeted,
@@ -135,10 +139,9 @@ impl Link {
         }
     }
 
-    /// By how much the heartbeat time-out is over, in milliseconds. More than a moment only where
-    /// the machine slept: timers sleep with it, and the server's clock does not.
-    pub(crate) fn late_ms(&self) -> u64 {
-        self.life.late_ms()
+    /// When the heartbeat time-out is over unless the server shows that it lives.
+    pub(crate) fn end_of_life(&self) -> EndOfLife {
+        self.life.end()
     }
 
     /// Whose server it is.
@@ -170,7 +173,9 @@ impl Link {
     pub(crate) async fn pay(&mut self, owed: Owed) -> Result<(), Lost> {
         let kind = match owed {
             Owed::Heartbeat => {
-                self.life.beats();
+                if !self.life.beats() {
+                    return lost("the server answers no heartbeat");
+                }
                 self.last_said = Instant::now();
                 client_message::Kind::Heartbeat(proto::Heartbeat {})
             }
@@ -206,7 +211,7 @@ impl Link {
                     let Some(message) = message else {
                         return lost("the server closed the connection");
                     };
-                    if self.late_ms() > 0 {
+                    if self.life.is_over() {
                         // It may have died since, or given the link up: this machine slept, or this
                         // process was stopped.
                         return lost("the server was not heard in time");
@@ -215,7 +220,7 @@ impl Link {
                         return Ok(step);
                     }
                 }
-                () = sleep_until(dead_at) => return lost("the server is silent"),
+                () = sleep_until(dead_at) => return lost(SILENT),
                 () = sleep_until(beat_at) => return Ok(Step::Owes(Owed::Heartbeat)),
             }
         }

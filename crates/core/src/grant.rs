@@ -51,6 +51,8 @@ pub struct Witness {
     pub session: SessionId,
     /// The license that the seat was from.
     pub license_id: LicenseId,
+    /// How long the seat was promised to stay reserved, in milliseconds.
+    pub lease_ms: u64,
     /// What the server had reached.
     pub marks: Marks,
 }

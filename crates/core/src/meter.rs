@@ -131,7 +131,7 @@ impl Meter {
     fn charge_idle_after(&mut self, left_at: Elapsed) {
         for (from, to) in &mut self.idle {
             let charged_from = left_at.max(*from).min(*to);
-            self.used_ms += to.since_ms(charged_from);
+            self.used_ms = self.used_ms.saturating_add(to.since_ms(charged_from));
             *to = charged_from;
         }
         self.idle.retain(|(from, to)| from < to);
@@ -174,7 +174,7 @@ impl Meter {
     }
 
     fn charge(&mut self, to: Elapsed) {
-        self.used_ms += to.since_ms(self.charged_to);
+        self.used_ms = self.used_ms.saturating_add(to.since_ms(self.charged_to));
         self.charged_to = self.charged_to.max(to);
     }
 
@@ -204,7 +204,8 @@ impl Meter {
     /// The time used up to `now`, in milliseconds, if the live sessions turn out to have run until
     /// then: one that has been silent is not charged for its silence.
     pub fn used_ms(&self, now: Elapsed) -> u64 {
-        if self.runs() { self.used_ms + now.since_ms(self.charged_to) } else { self.used_ms }
+        let running_ms = if self.runs() { now.since_ms(self.charged_to) } else { 0 };
+        self.used_ms.saturating_add(running_ms)
     }
 
     /// The time that was charged in all, if the ledger does not know of all of it yet.

@@ -20,7 +20,7 @@ use ve_documents::{
     v2c::{self, V2cError},
 };
 
-use crate::home::Home;
+use crate::{backup::manifest, home::Home};
 
 /// The most files in the licenses' folder that are looked at: installed licenses, and ten earlier
 /// versions of each.
@@ -84,8 +84,22 @@ pub fn load(home: &Home) -> Loaded {
 /// Errs when that can't be found out, with what the system said: then nobody may act as if there
 /// were none.
 pub fn has_license_files(home: &Home) -> Result<bool, String> {
+    has_any(home, is_license_file)
+}
+
+/// Whether licenses are installed or were, so that there must be a ledger. Errs as
+/// [`has_license_files`].
+pub fn has_had_licenses(home: &Home) -> Result<bool, String> {
+    let is_kept = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(manifest::is_license_name)
+    };
+    has_any(home, |path| is_license_file(path) || is_kept(path))
+}
+
+fn has_any(home: &Home, is_one: impl Fn(&Path) -> bool) -> Result<bool, String> {
     let mut trouble = Vec::new();
-    let found = !license_files(home, &mut trouble).is_empty();
+    let found = files_in(&home.licenses(), &mut trouble).iter().any(|path| is_one(path));
     if found || trouble.is_empty() { Ok(found) } else { Err(trouble.join("; ")) }
 }
 
@@ -126,8 +140,15 @@ pub fn load_vendor_keys(home: &Home) -> Result<Vec<VerifyingKey>, VendorKeysErro
 /// The `*.v2c` files in the licenses' folder, in the order of their names. Files that are being
 /// written begin with a dot, and earlier versions end otherwise.
 fn license_files(home: &Home, trouble: &mut Vec<String>) -> Vec<PathBuf> {
-    let folder = home.licenses();
-    let entries = match fs::read_dir(&folder) {
+    let mut files = files_in(&home.licenses(), trouble);
+    files.retain(|path| is_license_file(path));
+    files.sort();
+    files.truncate(MAX_INSTALLED);
+    files
+}
+
+fn files_in(folder: &Path, trouble: &mut Vec<String>) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
@@ -145,9 +166,6 @@ fn license_files(home: &Home, trouble: &mut Vec<String>) -> Vec<PathBuf> {
     if files.len() == MAX_FILES {
         trouble.push(format!("{} holds more than {MAX_FILES} files", folder.display()));
     }
-    files.retain(|path| is_license_file(path));
-    files.sort();
-    files.truncate(MAX_INSTALLED);
     files
 }
 

@@ -15,16 +15,18 @@ use crate::{
 /// How many marks a line names at most.
 const MAX_NAMED: usize = 8;
 
-/// Opens the ledger of a home, and says in the log what was found. `has_licenses`: there must have been
-/// one if a server ever ran here.
-pub fn open(home: &Home, has_licenses: bool, log: &Log) -> Result<Embedded, LoadError> {
+/// Opens the ledger of a home, and says in the log what was found. `is_expected`: there are licenses,
+/// or have been, so there must be one.
+pub fn open(home: &Home, is_expected: bool, log: &Log) -> Result<Embedded, LoadError> {
     let Opened { mut store, finding } =
-        Embedded::open_for_service(&home.ledger(), has_licenses, clock::now().wall)?;
+        Embedded::open_for_service(&home.ledger(), is_expected, clock::now().wall)?;
     for entry in entries(&finding) {
         log.write(entry);
     }
     let is_unsure = store.remember()?.may_lack_holders;
-    if let Some(begun) = store.begun()?.filter(|_| is_unsure && finding == Finding::Sound) {
+    // What can't be read of that is not worth a start.
+    let begun = store.begun().ok().flatten();
+    if let Some(begun) = begun.filter(|_| is_unsure && finding == Finding::Sound) {
         log.write(entry(Level::Warn, "ledger-begun", in_words(begun)));
     }
     if let Some(trouble) = store.reserve_trouble() {
@@ -89,8 +91,8 @@ fn of_lost(lost: &Lost) -> Vec<Entry> {
         ),
         (Some(why), None) => format!("ledger.db was damaged ({why}); a new one was begun."),
         (None, _) => {
-            "ledger.db was missing, and this server has run before or has licenses; a new \
-                      one was begun."
+            "ledger.db was missing, and this server has run before or has had licenses; a \
+                      new one was begun."
                 .to_string()
         }
     };

@@ -37,7 +37,7 @@ use crate::{
     control, descriptors,
     driver::{Driver, NodeHandle, Stopped, WriterGone},
     home::{Home, HomeError, HomeLockError, HostLockError, host_lock},
-    installed::has_license_files,
+    installed::{has_had_licenses, has_license_files},
     ledger,
     link::Shared,
     listener::{self, BindError},
@@ -120,7 +120,11 @@ impl RunError {
             | Self::Platform(_) => 78,
             Self::Home(_)
             | Self::Log(_)
-            | Self::Restore(ApplyError::Home(_))
+            | Self::Restore(
+                ApplyError::Home(_)
+                | ApplyError::Raise(_)
+                | ApplyError::Ledger(LoadError::Unreadable { .. }),
+            )
             | Self::Ledger(LoadError::Unreadable { .. })
             | Self::Licenses(_)
             | Self::HomeLock(HomeLockError::Home(_)) => 73,
@@ -250,8 +254,8 @@ fn read_machine(config: &Config, log: &Log) -> Result<Machine, PlatformError> {
 
 /// The node with everything the ledger remembers, and the thread that writes the ledger.
 fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeHandle), RunError> {
-    let has_licenses = has_license_files(home).map_err(RunError::Licenses)?;
-    let mut store = ledger::open(home, has_licenses, log)?;
+    let has_had_licenses = has_had_licenses(home).map_err(RunError::Licenses)?;
+    let mut store = ledger::open(home, has_had_licenses, log)?;
     let remembered = store.remember()?;
     let settings = Settings {
         server_key: key.public(),

@@ -75,7 +75,7 @@ impl HighWater {
         *self == Self::default()
     }
 
-    /// Whether every engine can hold these numbers; a file that was made up may say anything.
+    /// Whether a ledger can hold these numbers; a file that was made up may say anything.
     pub fn fits(&self) -> bool {
         let numbers = [self.position, self.last_session].into_iter();
         let hours = self.meters.values().map(|metered| metered.used_ms);

@@ -14,8 +14,9 @@ pub const MAX_RECORDS: u64 = 1_000_000;
 /// their own: a flood of them drives out older denials and nothing else.
 pub const MAX_DENIALS: u64 = 10_000;
 
-/// The largest number that every engine can hold.
-pub(crate) const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+/// The largest number that a ledger takes. No server ever gets there, so a higher one is damage, or
+/// was made up; and as positions only go up, it would leave no room for the next.
+pub(crate) const MAX_NUMBER: u64 = 1 << 56;
 
 /// How much an engine keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

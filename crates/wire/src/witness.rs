@@ -2,7 +2,7 @@
 
 use prost::Message;
 use ve_core::{
-    grant::Witness,
+    grant::{Grant, Witness},
     id::{HostKey, ServerKey, SessionId},
     license::Verified,
 };
@@ -27,7 +27,8 @@ pub fn read(
     let Content::Grant(grant) = believed.content else { return None };
     let session = believed.session.unwrap_or(SessionId([0; SessionId::LENGTH]));
     let grant = convert::grant(&grant, session).ok()?;
-    Some(Verified::vouch(Witness { session, license_id: grant.license_id, marks: grant.marks }))
+    let Grant { license_id, lease_ms, marks, .. } = grant;
+    Some(Verified::vouch(Witness { session, license_id, lease_ms, marks }))
 }
 
 /// A grant as a client keeps it in a file: the bytes of a `Signed`.

@@ -19,7 +19,7 @@ use ve_wire::{
 
 use crate::{
     program::{Program, clock, config},
-    server::{LONG_MS, Server, Talk, grant},
+    server::{LONG_MS, Server, Talk, grant, hello},
 };
 
 #[tokio::test]
@@ -212,4 +212,72 @@ async fn a_server_that_talks_and_does_not_listen_is_dead() {
     let mut program = Program::start(&server, &[port]);
     program.until_started().await;
     program.lives_until(|| server.logins().len() == 2).await;
+}
+
+/// The same for a machine of its own.
+static SLEPT_IN_A_CHECK_MS: AtomicU64 = AtomicU64::new(0);
+
+fn clock_of_a_machine_that_sleeps_in_a_check() -> Now {
+    let now = clock();
+    let slept_ms = SLEPT_IN_A_CHECK_MS.load(Ordering::Relaxed);
+    Now { elapsed: Elapsed(now.elapsed.0 + slept_ms), ..now }
+}
+
+#[tokio::test]
+async fn a_check_that_was_out_in_the_machines_sleep_lengthens_no_grace_period() {
+    let server = Server::new();
+    let port = server
+        .serve(async |mut talk: Talk| {
+            if talk.number > 1 {
+                return None;
+            }
+            talk.greet_with(vec![talk.server.credential()], 3_000).await?;
+            let minute = Grant { grace_ms: MINUTE_MS, check_interval_ms: 100, ..grant(1) };
+            talk.grant(&minute).await?;
+            while !matches!(talk.hear().await?, Asked::Check(_)) {}
+            SLEPT_IN_A_CHECK_MS.store(30_000, Ordering::Relaxed);
+            talk.listen().await
+        })
+        .await;
+    let (config, folder) = config(&server, &[port]);
+    let mut program =
+        Program::with_clock(config, folder, clock_of_a_machine_that_sleeps_in_a_check);
+    program.until_started().await;
+    let left_ms = loop {
+        // Looks at the clock again and again, so that nothing else can find the loss first.
+        let todo = program.next_within(Duration::from_millis(5)).await;
+        if let Some(Instruction::Tell(Told::EndsWithin(left_ms))) = todo {
+            break left_ms;
+        }
+    };
+    // Three seconds of the thirty were the heartbeat time-out, and not ten those of the check.
+    assert!((20_000..36_000).contains(&left_ms), "{left_ms}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_rare_heartbeats_is_told_often_enough_that_it_lives() {
+    let server = Server::new();
+    let (beaten, has_beaten) = tokio::sync::watch::channel(false);
+    let port = server
+        .serve(move |mut talk: Talk| {
+            let beaten = beaten.clone();
+            async move {
+                talk.is_lively = true;
+                talk.hear_hello().await?;
+                let mut hello = hello(vec![talk.server.credential()], 2_000);
+                hello.heartbeat_interval_ms = LONG_MS;
+                talk.say(Said::Hello(hello)).await?;
+                talk.grant(&grant(1)).await?;
+                while talk.heartbeats < 2 {
+                    let _ = tokio::time::timeout(Duration::from_millis(20), talk.hear()).await;
+                }
+                let _ = beaten.send(true);
+                talk.listen().await
+            }
+        })
+        .await;
+    let mut program = Program::start(&server, &[port]);
+    program.until_started().await;
+    program.lives_until(|| *has_beaten.borrow()).await;
+    assert_eq!(server.logins().len(), 1, "the link goes on");
 }

@@ -94,6 +94,9 @@ impl Client {
                     let until = until.min(last_words_by(now));
                     self.lines[server].state = State::LoggingIn { until };
                 }
+                State::Granted { session } => {
+                    self.log_out(server, Some(session), last_words_by(now));
+                }
                 State::Connecting { .. } => self.disconnect(server),
                 State::LoggingOut { .. } | State::Idle => {}
             }

@@ -27,7 +27,11 @@ impl Client {
         match self.lines[server].state {
             State::Checking { .. } => self.checked(now, server, grant),
             State::LoggingIn { .. } => self.login_granted(now, server, grant),
-            State::Idle | State::Connecting { .. } | State::Up | State::LoggingOut { .. } => {}
+            State::Idle
+            | State::Connecting { .. }
+            | State::Up
+            | State::Granted { .. }
+            | State::LoggingOut { .. } => {}
         }
     }
 
@@ -42,7 +46,7 @@ impl Client {
             }
             // There is no such session any more: that was the aim.
             State::LoggingOut { .. } => self.hang_up(server),
-            State::Idle | State::Connecting { .. } | State::Up => {}
+            State::Idle | State::Connecting { .. } | State::Up | State::Granted { .. } => {}
         }
     }
 
@@ -61,20 +65,27 @@ impl Client {
                 self.tell(Told::Licensed(server, grant));
                 self.guest = Guest::Runs;
                 self.do_next(Effect::StartGuest);
+                self.leave_if_closing(now, server);
             }
             License::Lost(Loss { server: lost, announced, .. }) => {
                 let (lost, silent) = (*lost, !announced && *lost == server);
                 self.found_again(now, server, grant, lost, silent);
+                self.leave_if_closing(now, server);
             }
             License::Valid { server: holder, .. } => {
                 let holder = *holder;
-                if server < holder || self.lines[holder].closing {
+                let is_better = server < holder || self.lines[holder].closing;
+                if is_better && !self.lines[server].closing {
                     self.move_over(now, server, grant, holder);
                 } else {
                     self.give_back(now, server, &grant);
                 }
             }
-            // The program is ending.
+            // The program is ending, and the guest perhaps still about to: with a seat that somebody
+            // else has by now it must not run for a moment.
+            License::NotWanted if self.guest != Guest::Ended => {
+                self.lines[server].state = State::Granted { session: grant.session };
+            }
             License::NotWanted => self.give_back(now, server, &grant),
         }
     }

@@ -42,6 +42,9 @@ pub(super) enum State {
     Up,
     /// The license hangs on it, and a check is out.
     Checking { until: Elapsed },
+    /// A login was granted that is of no use any more; the seat goes back when the guest has ended,
+    /// which may still run.
+    Granted { session: SessionId },
     /// A seat goes back over it.
     LoggingOut { until: Elapsed },
 }
@@ -68,7 +71,7 @@ impl Line {
             | State::LoggingIn { until }
             | State::Checking { until }
             | State::LoggingOut { until } => Some(until),
-            State::Idle | State::Up => None,
+            State::Idle | State::Up | State::Granted { .. } => None,
         }
     }
 }
@@ -139,7 +142,7 @@ impl Client {
     pub(super) fn link_lost(&mut self, now: Now, server: ServerIndex, why: String, late_ms: u64) {
         match self.lines[server].state {
             State::Idle => {}
-            State::LoggingOut { .. } => self.hang_up(server),
+            State::Granted { .. } | State::LoggingOut { .. } => self.hang_up(server),
             State::Up | State::Checking { .. } => {
                 self.license_link_lost(now, server, why, late_ms);
             }

@@ -95,7 +95,7 @@ impl Client {
         let mut steps = Vec::with_capacity(self.lines.len());
         for (server, line) in self.lines.iter_mut().enumerate() {
             steps.push(match line.state {
-                State::Up | State::Checking { .. } => Step::Skipped,
+                State::Up | State::Checking { .. } | State::Granted { .. } => Step::Skipped,
                 State::Connecting { .. } | State::LoggingIn { .. } => {
                     line.aim = Aim::Search;
                     Step::Trying

@@ -130,3 +130,15 @@ fn what_a_witness_proves_is_not_charged_again() {
     returns(&mut meter, 530_000, known(530_000));
     assert_eq!(meter.charged_ms(), 30_000);
 }
+
+#[test]
+fn a_meter_that_is_full_stays_full() {
+    let mut meter = Meter::new(Elapsed(0));
+    meter.start(Elapsed(0));
+    meter.raise(u64::MAX, 0);
+    assert_eq!(meter.used_ms(Elapsed(100)), u64::MAX);
+    meter.advance(Elapsed(200));
+    meter.stop(Elapsed(300), Elapsed(300));
+    returns(&mut meter, 400, from(300));
+    assert_eq!(meter.charged_ms(), u64::MAX);
+}

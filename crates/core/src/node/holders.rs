@@ -6,16 +6,20 @@
 //! may run on through its grace period. So until every one of them must have ended, newcomers get
 //! no seat of such a license. Who proves to have held one is no newcomer: it runs already.
 
-use alloc::{collections::BTreeSet, vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+};
 
 use super::{
     Node,
     append::Waiting,
-    event::Event,
+    event::{Event, SessionRecord},
     io::{Login, Note},
 };
 use crate::{
-    id::{SessionId, SessionNumber},
+    grant::Witness,
+    id::{LicenseId, SessionId, SessionNumber},
     license::{Lease, License},
     time::{Elapsed, Now},
 };
@@ -28,21 +32,40 @@ pub(super) struct Holders {
     /// The sessions that came back since then. Their seats are theirs for certain, while one that
     /// only the old ledger names may have passed its seat on to somebody whom it does not name.
     confirmed: BTreeSet<SessionNumber>,
+    /// For how long seats of a license with `lease = "grace"` may have been promised, in milliseconds:
+    /// the longest that any of its versions, sessions or grants has shown in this process. An update
+    /// makes no forgotten holder end sooner.
+    promised_ms: BTreeMap<LicenseId, u64>,
     /// Whether the ledger says so, for the next start.
     recorded: bool,
     noted: bool,
 }
 
 impl Holders {
-    /// What the ledger says at a start.
-    pub(super) fn new(may_lack: bool, now: Now) -> Self {
+    /// What the ledger says at a start. Of the `known` sessions it tells what was promised to the
+    /// forgotten as well.
+    pub(super) fn new(may_lack: bool, known: &[SessionRecord], now: Now) -> Self {
         let unknown_since = may_lack.then_some(now.elapsed);
-        Self { unknown_since, recorded: may_lack, ..Self::default() }
+        let mut holders = Self { unknown_since, recorded: may_lack, ..Self::default() };
+        for record in known.iter().filter(|record| record.promised_grace) {
+            holders.promise(&record.license_id, record.promised_lease_ms);
+        }
+        holders
+    }
+
+    fn promise(&mut self, id: &LicenseId, lease_ms: u64) {
+        let longest_ms = self.promised_ms.entry(id.clone()).or_default();
+        *longest_ms = lease_ms.max(*longest_ms);
     }
 
     /// Whether some may be unknown.
     pub(super) fn are_unknown(&self) -> bool {
         self.unknown_since.is_some()
+    }
+
+    /// A session has ended.
+    pub(super) fn forget(&mut self, number: SessionNumber) {
+        self.confirmed.remove(&number);
     }
 }
 
@@ -78,6 +101,21 @@ impl Node {
         }
     }
 
+    /// A license is installed, which may promise its seats for longer than any version before.
+    pub(super) fn count_on_license(&mut self, license: &License) {
+        if license.lease == Lease::Grace {
+            let lease_ms = license.lease_ms(self.settings.heartbeat_timeout_ms);
+            self.holders.promise(&license.id, lease_ms);
+        }
+    }
+
+    /// Some client shows for how long an earlier version has promised its seats.
+    pub(super) fn count_on_witness(&mut self, witness: &Witness) {
+        if self.holders.promised_ms.contains_key(&witness.license_id) {
+            self.holders.promise(&witness.license_id, witness.lease_ms);
+        }
+    }
+
     /// For how long newcomers get no seat of a license with `lease = "grace"`, because the ledger
     /// may have forgotten who holds them: of the longest such license, in milliseconds.
     pub fn holders_unknown_ms(&self, now: Now) -> Option<u64> {
@@ -86,8 +124,8 @@ impl Node {
     }
 
     fn unknown_for_ms(&self, now: Now, license: &License) -> Option<u64> {
-        let since = self.holders.unknown_since.filter(|_| license.lease == Lease::Grace)?;
-        let until = since.plus_ms(license.lease_ms(self.settings.heartbeat_timeout_ms));
+        let since = self.holders.unknown_since?;
+        let until = since.plus_ms(*self.holders.promised_ms.get(&license.id)?);
         Some(until.since_ms(now.elapsed)).filter(|&ms| ms > 0)
     }
 
@@ -121,15 +159,18 @@ impl Node {
     }
 
     /// Ends the time in which holders may be unknown, when the last that was forgotten has ended
-    /// under any license that is here. Without one no one knows how long that takes.
+    /// under any license that is or was here. Without one no one knows how long that takes.
     pub(super) fn forget_unknown_holders(&mut self, now: Now) {
         let Some(since) = self.holders.unknown_since.filter(|_| self.ready) else { return };
         let longest_ms = self.licenses.values().map(|installed| {
             let through_grace = License { lease: Lease::Grace, ..installed.license.clone() };
             through_grace.lease_ms(self.settings.heartbeat_timeout_ms)
         });
-        if longest_ms.max().is_some_and(|ms| since.plus_ms(ms) <= now.elapsed) {
-            self.holders = Holders::default();
+        let Some(longest_ms) = longest_ms.max() else { return };
+        let longest_ms = self.holders.promised_ms.values().copied().fold(longest_ms, u64::max);
+        if since.plus_ms(longest_ms) <= now.elapsed {
+            let promised_ms = core::mem::take(&mut self.holders.promised_ms);
+            self.holders = Holders { promised_ms, ..Holders::default() };
             let event = Event::HoldersUnknown { unknown: false };
             self.commit(now, vec![event], Waiting::NoOne);
         }

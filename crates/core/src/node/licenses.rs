@@ -86,6 +86,7 @@ impl Node {
     fn install(&mut self, now: Now, license: License) {
         let id = license.id.clone();
         self.restart_meter(now, &license);
+        self.count_on_license(&license);
         let standing = self.standing(now, &license);
         let before = self.licenses.remove(&id);
         self.licenses.insert(id.clone(), Installed { license, standing: standing.clone() });

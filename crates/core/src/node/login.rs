@@ -11,7 +11,7 @@ use super::{
     sessions::{Session, State},
 };
 use crate::{
-    id::{HostKey, LinkId, SessionId, SessionNumber},
+    id::{HostKey, LinkId, RunId, SessionId, SessionNumber},
     license::{Lease, License},
     reason::{ReasonCode, Refusal},
     select::{Candidate, select},
@@ -153,6 +153,7 @@ impl Node {
             Err(refusal) => return self.deny(now, asker, &login, refusal),
         };
         let started = self.meter_begins(now, choice.license, predecessor);
+        let (lease_ms, through_grace) = self.promised_to(login.run, choice.license, predecessor);
         let record = SessionRecord {
             number: SessionNumber(self.last_session + 1),
             id: fresh,
@@ -170,14 +171,34 @@ impl Node {
             address,
             since: now.wall,
             replaces: predecessor,
-            promised_lease_ms: choice.license.lease_ms(self.settings.heartbeat_timeout_ms),
-            promised_grace: choice.license.lease == Lease::Grace,
+            promised_lease_ms: lease_ms,
+            promised_grace: through_grace,
         };
         self.last_session += 1;
         self.count_login_begun(asker.link);
         let mut events = vec![Event::SessionOpened(record)];
         events.extend(started);
         self.commit(now, events, Waiting::Grant(asker));
+    }
+
+    /// For how long a new session's seat is promised, in milliseconds, and whether through grace: as
+    /// its license says, and at least as its predecessor was if that is the same program's. It runs on
+    /// under the old promise until it has heard of the new session, which it may never do.
+    fn promised_to(
+        &self,
+        run: RunId,
+        license: &License,
+        predecessor: Option<SessionNumber>,
+    ) -> (u64, bool) {
+        let lease_ms = license.lease_ms(self.settings.heartbeat_timeout_ms);
+        let through_grace = license.lease == Lease::Grace;
+        let before = predecessor.and_then(|number| self.sessions.find(number));
+        match before.map(|session| &session.record).filter(|record| record.run == run) {
+            Some(record) => {
+                (lease_ms.max(record.promised_lease_ms), through_grace || record.promised_grace)
+            }
+            None => (lease_ms, through_grace),
+        }
     }
 
     fn count_login_begun(&mut self, link: LinkId) {

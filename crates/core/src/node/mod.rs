@@ -153,6 +153,7 @@ impl Node {
     /// A node that knows what its ledger remembers. Known sessions hold their seats from the start;
     /// their leases count from [`Input::Ready`].
     pub fn new(settings: Settings, remembered: Remembered, now: Now) -> Self {
+        let holders = Holders::new(remembered.may_lack_holders, &remembered.sessions, now);
         let mut sessions = Sessions::default();
         for record in remembered.sessions {
             let state = State::Left { since: now.elapsed, until: NO_END };
@@ -182,7 +183,7 @@ impl Node {
             appends: Appends::new(remembered.position),
             overtaken: BTreeMap::new(),
             questions: Questions::default(),
-            holders: Holders::new(remembered.may_lack_holders, now),
+            holders,
             marks_raised: 0,
             position_at_start: remembered.position,
             served_from: None,

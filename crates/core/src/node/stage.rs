@@ -51,13 +51,11 @@ impl Node {
         match event {
             Event::SessionOpened(SessionRecord { host, emulator, replaces, .. }) => {
                 if let Some(predecessor) = replaces {
-                    self.sessions.remove(predecessor);
+                    self.remove_session(predecessor);
                 }
                 self.blocked.remove(&(host, emulator));
             }
-            Event::SessionClosed { number, .. } => {
-                self.sessions.remove(number);
-            }
+            Event::SessionClosed { number, .. } => self.remove_session(number),
             Event::HoursUsed { license_id, version, used_ms, .. } => {
                 if let Some(meter) = self.meters.get_mut(&(license_id, version)) {
                     meter.persisted(used_ms);
@@ -73,6 +71,11 @@ impl Node {
             | Event::TimeMarked { .. }
             | Event::Denied(_) => {}
         }
+    }
+
+    fn remove_session(&mut self, number: SessionNumber) {
+        self.sessions.remove(number);
+        self.holders.forget(number);
     }
 
     /// What an event that did not become durable leaves behind.

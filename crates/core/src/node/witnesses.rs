@@ -29,6 +29,7 @@ impl Node {
     pub(super) fn hear_witnesses(&mut self, now: Now, witnesses: &[Verified<Witness>]) {
         let mut news = false;
         for witness in witnesses {
+            self.count_on_witness(witness);
             // First, so that what is written down next goes above it.
             news |= self.raise_position(now, witness);
             news |= self.raise_version(now, witness);
@@ -44,7 +45,11 @@ impl Node {
     fn raise_position(&mut self, now: Now, witness: &Witness) -> bool {
         let to = witness.marks.ledger_position;
         // Of what was granted before this process, its ledger must have every record.
-        let of_earlier = self.served_from.is_some_and(|time| witness.marks.time < time);
+        // A clock that was set back can't hide that: this process has granted nothing later than now.
+        let granted_at = witness.marks.time;
+        let of_earlier = self
+            .served_from
+            .is_some_and(|from| granted_at < from || granted_at > self.time_mark.mark(now));
         let from =
             if of_earlier { self.position_at_start } else { self.appends.durable_position() };
         if to <= from {

@@ -7,10 +7,10 @@ use ve_core::{
 
 use crate::story::{
     Do::{
-        After, Closing, Connected, Granted, GrantedTo, LinkLost, LoggedOut, Next, Refused,
-        Unreachable,
+        self, After, Closing, Connected, Granted, GrantedTo, LinkLost, LoggedOut, Next, Refused,
+        Start, Unreachable,
     },
-    Story, backup, grant, primary,
+    Story, backup, grant, primary, two,
 };
 
 #[test]
@@ -170,5 +170,53 @@ fn given_a_primary_that_hangs_up_and_drains_when_its_link_goes_then_the_backup_i
             ],
         ),
         (backup(Connected), &["login at 1"]),
+    ]);
+}
+
+#[test]
+fn given_a_server_that_drains_while_it_is_asked_when_it_grants_then_it_is_left_as_well() {
+    let left: &[(Do, &[&str])] = &[
+        (backup(Connected), &["login at 1"]),
+        (
+            backup(GrantedTo(grant(2).into())),
+            &[
+                "tell licensed by 1",
+                "tell restored",
+                "tell switched to 1",
+                "hook failover",
+                "logout 1 at 0",
+            ],
+        ),
+    ];
+    // At the start, and after a loss.
+    let mut story = Story::new(two());
+    story.goes(&[
+        (Start, &["tell tries 0", "connect 0"]),
+        (primary(Connected), &["login at 0"]),
+        (primary(Closing), &[]),
+        (primary(Granted), &["tell licensed by 0", "START", "connect 1"]),
+    ]);
+    story.goes(left);
+    let mut story = Story::on_primary();
+    story.goes(&[
+        (primary(LinkLost), &["disconnect at 0", "connect 0"]),
+        (primary(Connected), &["login as 1 at 0"]),
+        (primary(Closing), &[]),
+        (primary(Granted), &["connect 1"]),
+    ]);
+    story.goes(left);
+}
+
+#[test]
+fn given_a_primary_that_drains_while_it_is_asked_when_it_grants_then_nobody_goes_back_to_it() {
+    let mut story = Story::on_backup();
+    story.goes(&[
+        (Next, &["connect 0"]),
+        (primary(Connected), &["disconnect at 0"]),
+        (Next, &["connect 0"]),
+        (primary(Connected), &["login at 0"]),
+        (primary(Closing), &[]),
+        (primary(GrantedTo(grant(3).into())), &["logout 3 at 0"]),
+        (primary(LoggedOut), &["tell logged out of 0", "disconnect at 0"]),
     ]);
 }

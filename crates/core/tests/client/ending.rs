@@ -149,3 +149,26 @@ fn an_operator_who_stops_a_guest_that_survived_a_loss_asks_it_himself() {
         (LoggedOut, &["tell logged out of 0", "disconnect", "exit license lost"]),
     ]);
 }
+
+/// While the guest may still run, the seat must not be anybody else's.
+#[test]
+fn a_seat_that_is_granted_when_grace_is_over_goes_back_after_the_guest_has_ended() {
+    let settings = Settings { shutdown_lead_ms: SECOND_MS, ..settings() };
+    let too_late = || {
+        let mut story = Story::running_with(settings.clone(), grant_with_grace(5 * SECOND_MS));
+        story.goes(&[(LinkLost, &["disconnect", "connect 0"]), (Connected, &["login as 1"])]);
+        let found = story.step(After(5 * SECOND_MS));
+        assert_eq!(found.last().map(String::as_str), Some("STOP"), "{found:?}");
+        story.goes(&[(Granted, &[]), (After(HOUR_MS), &[])]);
+        story
+    };
+    let out = "tell logged out of 0";
+    let ends: &[&[(Do, &[&str])]] = &[
+        &[(GuestEnded, &["logout 1"]), (LoggedOut, &[out, "disconnect", "exit license lost"])],
+        &[(LinkLost, &["disconnect"]), (GuestEnded, &["exit license lost"])],
+        &[(Revoked(ReleasedByAdministrator), &[]), (GuestEnded, &["logout 1"])],
+    ];
+    for end in ends {
+        too_late().goes(end);
+    }
+}

@@ -139,8 +139,10 @@ impl Oracle {
             Input::Revoked { attempt, .. } if self.holder == Some(*attempt) => {
                 self.useless(*attempt, now);
             }
-            Input::Closing { attempt } if self.holder == Some(*attempt) => {
-                self.line(*attempt).closing = true;
+            Input::Closing { attempt } => {
+                if let Some(line) = self.lines.get_mut(attempt) {
+                    line.closing = true;
+                }
             }
             Input::LoggedOut { attempt } => {
                 if let Some(State::LogoutOut(_)) = self.state(*attempt) {
@@ -158,7 +160,7 @@ impl Oracle {
                     (self.guest, self.holder) = (Guest::Ended, None);
                 }
             }
-            Input::Revoked { .. } | Input::Closing { .. } | Input::Start | Input::Tick => {}
+            Input::Revoked { .. } | Input::Start | Input::Tick => {}
         }
     }
 
@@ -194,10 +196,10 @@ impl Oracle {
         }
         let line = self.line(attempt);
         line.state = State::Open;
-        let server = line.server;
+        let (server, closing) = (line.server, line.closing);
         let better = self.holder.is_none_or(|holder| {
-            let holder = &self.lines[&holder];
-            holder.closing || server <= holder.server
+            let before = &self.lines[&holder];
+            holder == attempt || (!closing && (before.closing || server < before.server))
         });
         if self.wants_license() && better {
             self.holder = Some(attempt);
@@ -333,7 +335,8 @@ impl Oracle {
         for (attempt, line) in &self.lines {
             assert_ne!(line.state, State::Useless, "it must be closed");
             let goes_back = matches!(line.state, State::LogoutOut(_));
-            let kept = self.holder == Some(*attempt);
+            // Until the guest has ended, which may still run on it.
+            let kept = self.holder == Some(*attempt) || self.guest == Guest::Expired;
             assert!(line.seat.is_none() || goes_back || kept, "a seat too many");
         }
         if self.guest == Guest::Runs {

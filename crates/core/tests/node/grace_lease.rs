@@ -228,3 +228,39 @@ fn a_grant_that_waited_for_the_disk_counts_from_its_answer() {
     server.pass(1);
     assert!(server.states().is_empty());
 }
+
+#[test]
+fn a_program_that_may_not_know_of_its_new_session_keeps_what_its_old_one_was_promised() {
+    let updates = [
+        ("a shorter grace period", strict(1).version(2).grace_ms(MINUTE_MS)),
+        ("another lease", strict(1).version(2).lease(Lease::For(1_000))),
+    ];
+    for (how, update) in updates {
+        let mut server = Server::with([strict(1)]);
+        let link = server.link(1);
+        server.login(link, emulator("ss5")).granted();
+        server.close(link);
+        server.install([update]);
+        // It comes back without its session's name, and the answer does not reach it.
+        let link = server.link(1);
+        server.login(link, emulator("ss5")).granted();
+        server.close(link);
+        assert_eq!(server.states(), ["left"], "{how}");
+        assert_reserved(&mut server);
+    }
+}
+
+#[test]
+fn the_next_run_of_an_emulator_owes_nothing_to_the_one_before() {
+    let mut server = Server::with([strict(1)]);
+    server.login_from(1, emulator("ss5")).granted();
+    server.install([strict(1).version(2).lease(Lease::For(1_000))]);
+    server.pass(MINUTE_MS);
+    let link = server.link(1);
+    let old = ve_core::id::LinkId(1);
+    server.close(old);
+    server.login(link, emulator("ss5").run(2)).granted();
+    server.close(link);
+    server.pass(1_000);
+    assert!(server.states().is_empty());
+}

@@ -215,3 +215,50 @@ fn without_a_license_no_one_knows_when_it_is_over() {
     server.install([strict(2)]);
     assert_eq!(server.login_from(2, emulator("newcomer")).code(), ReasonCode::InstanceLimit);
 }
+
+#[test]
+fn no_update_ends_the_wait_sooner() {
+    type Update = fn() -> LicenseBuilder;
+    let updates: [(&str, Update); 2] = [
+        ("a shorter grace period", || strict(2).version(2).grace_ms(MINUTE_MS)),
+        ("another lease", || strict(2).version(2).lease(Lease::For(1_000))),
+    ];
+    for (how, update) in updates {
+        let (mut server, _) = after_a_loss(strict(2));
+        server.pass(MINUTE_MS);
+        server.install([update()]);
+        server.pass(WAIT_MS - MINUTE_MS - 1);
+        let newcomer = server.login_from(2, emulator("newcomer"));
+        assert_eq!(newcomer.code(), ReasonCode::InstanceLimit, "{how}");
+        assert!(server.ledger.remember().may_lack_holders, "{how}");
+        server.pass(1);
+        server.login_from(2, emulator("newcomer")).granted();
+    }
+}
+
+#[test]
+fn a_removal_ends_the_wait_no_sooner_either() {
+    let (mut server, _) = after_a_loss(strict(2));
+    server.install([license(45).grace_ms(MINUTE_MS).instances(1)]);
+    server.pass(WAIT_MS - 10_000);
+    server.install([strict(2)]);
+    assert_eq!(server.login_from(2, emulator("newcomer")).code(), ReasonCode::InstanceLimit);
+}
+
+#[test]
+fn what_an_earlier_version_promised_is_seen_in_a_grant_and_in_a_known_session() {
+    let shorter = || strict(2).version(2).grace_ms(MINUTE_MS);
+    let (mut server, grant) = after_a_loss(strict(2));
+    server.kill(1_000);
+    server.start_with([shorter()]);
+    assert!(server.node.holders_unknown_ms(server.now()).unwrap() < 2 * MINUTE_MS);
+    server.login_from(1, emulator("a").back_with(&grant)).granted();
+    assert_eq!(server.node.holders_unknown_ms(server.now()), Some(WAIT_MS), "the grant says it");
+
+    let mut server = Server::with([strict(2)]);
+    server.login_from(1, emulator("a")).granted();
+    server.ledger.lack_holders();
+    server.kill(1_000);
+    server.start_with([shorter()]);
+    assert_eq!(server.node.holders_unknown_ms(server.now()), Some(WAIT_MS), "the session has it");
+}

@@ -35,7 +35,8 @@ fn grant_with(server: &Server, change: impl FnOnce(&mut Marks)) -> Witness {
         hours_used_ms: 0,
     };
     change(&mut marks);
-    Witness { session: SessionId([9; 16]), license_id: license(44).build_id(), marks }
+    let license_id = license(44).build_id();
+    Witness { session: SessionId([9; 16]), license_id, lease_ms: 120_000, marks }
 }
 
 #[test]
@@ -247,4 +248,24 @@ fn who_comes_back_to_a_session_of_the_backup_is_charged_for_no_moment_twice() {
     // One second for the restart; the time mark counts whole seconds.
     let expected = 5 * HOUR_MS + 10 * MINUTE_MS + 1_000;
     assert!((expected..=expected + 1_000).contains(&used), "{used}");
+}
+
+#[test]
+fn a_clock_that_was_set_back_hides_no_older_ledger() {
+    let mut server = Server::with([license(44).instances(3)]);
+    let backup = server.backup();
+    server.pass(HOUR_MS);
+    let last = server.login_from(1, emulator("a")).granted();
+    server.step_wall_clock(-86_400);
+    server.restore(backup);
+    // The older ledger becomes as long as the newer was.
+    for _ in 0..20 {
+        let link = server.link(2);
+        let session = server.login(link, emulator("b")).granted().session;
+        server.logout(link, session);
+    }
+    server.login_from(1, emulator("a").back_with(&last)).granted();
+    let told = raised(&server);
+    let position = |mark: &&RaisedMark| matches!(mark, RaisedMark::LedgerPosition { .. });
+    assert_eq!(told.iter().filter(position).count(), 1, "{told:?}");
 }

@@ -4,8 +4,8 @@
 //! with them. Renaming that folder to `restoring` is the moment from which the restore is decided.
 //! From then on each step can be done twice: what is to be replaced gets a second name in
 //! `before-restore-…` (a link, so that the file is never gone in between), the new file is renamed over
-//! it, and a step whose new file isn't there any more has been done. Whoever takes the home next, a
-//! server at its start or another restore, first goes on where this one was cut off.
+//! it, and a step whose new file isn't there any more has been done. Whoever takes the home next, to
+//! serve, to restore or to change a license, first goes on where this one was cut off.
 //!
 //! Marks are never lowered on the way: the ledger that comes from the backup was raised to all of them
 //! before the decision, and one that stays is raised by a step of its own.
@@ -20,6 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use ve_documents::files;
+use ve_host::clock;
 use ve_store::{AppendFailure, Embedded, HighWater, LoadError, Store};
 
 use super::{manifest::Part, place};
@@ -115,7 +116,10 @@ pub fn finish(home: &Home) -> Result<bool, ApplyError> {
     }
     sync(home.path())?;
     if let Some(marks) = &journal.raise {
-        let mut ledger = Embedded::open(&home.ledger())?;
+        // It was sound when the restore was decided, and may have been lost since: that must not keep
+        // every start from its end.
+        let opened = Embedded::open_for_service(&home.ledger(), true, clock::now().wall)?;
+        let mut ledger = opened.store;
         ledger.raise(marks)?;
         // What was raised is durable without a tidy end.
         let _ = ledger.close();
@@ -154,7 +158,7 @@ fn put(home: &Home, folder: &Path, aside: &Path, name: &str) -> Result<(), Apply
     }
     if Part::of(name) == Some(Part::Ledger) {
         // A log belongs to its ledger, and would spoil another.
-        for suffix in ["ledger.db-wal", "ledger.db-shm"] {
+        for suffix in ["ledger.db-journal", "ledger.db-wal", "ledger.db-shm"] {
             let log = place(home.path(), suffix);
             if fs::symlink_metadata(&log).is_ok() {
                 keep(&log, aside, suffix, |from, to| fs::rename(from, to))?;

@@ -15,6 +15,7 @@ use ve_host::clock;
 use ve_store::{CopyError, HighWater, LoadError, ReadOnly, check_copy};
 
 use super::{
+    apply::is_cut_off,
     archive,
     goal::{GoalError, Scratch},
     manifest::{FORMAT, File, Manifest, Part, is_license_name},
@@ -60,6 +61,12 @@ pub enum BackupError {
     /// A file for it can't be made.
     #[error(transparent)]
     Goal(#[from] GoalError),
+    /// A restore is under way, or was cut off.
+    #[error(
+        "a restore goes on in this home, or was cut off; the server's next start completes it, and \
+         so does `licensectl restore` with the same backup"
+    )]
+    HalfRestored,
     /// The files never stood still.
     #[error("licenses are being changed all the time; try again")]
     Busy,
@@ -105,6 +112,9 @@ fn gather(home: &Home, copy: &Scratch) -> Result<(Files, HighWater), BackupError
         let mut marks = HighWater::of(&ledger.remember()?);
         if ledger.copy_to(copy.path())? {
             marks.join(&HighWater::of(&check_copy(copy.path())?));
+        }
+        if is_cut_off(home) {
+            return Err(BackupError::HalfRestored);
         }
         if Files::read(home)?.0 == files.0 {
             return Ok((files, marks));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use ve_core::{
     id::{LicenseId, ServerKey},
+    text::printable,
     time::Utc,
 };
 use ve_documents::{c2v::MAX_INSTALLED, files::MAX_DOCUMENT_BYTES};
@@ -29,6 +30,9 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 
 /// The most license files: every installed license and ten earlier versions of each.
 const MAX_LICENSE_FILES: usize = 11 * MAX_INSTALLED;
+
+/// The longest part of a name that a message repeats, in characters.
+const MAX_QUOTED: usize = 100;
 
 /// The list of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +131,8 @@ impl Manifest {
         let mut names = BTreeSet::new();
         for file in &self.files {
             let Some(part) = Part::of(&file.name) else {
-                return Err(format!("it holds {:?}, which belongs to no home", file.name));
+                let name = printable(&file.name, MAX_QUOTED);
+                return Err(format!("it holds \"{name}\", which belongs to no home"));
             };
             if file.bytes > part.limit_bytes() {
                 return Err(format!("its {} is too large", file.name));

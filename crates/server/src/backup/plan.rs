@@ -55,7 +55,13 @@ impl RestoreError {
             Self::Stage(StageError::Bad(_)) => 65,
             Self::OtherHost(_) => 77,
             Self::Platform(_) => 78,
-            Self::Stage(StageError::Home(_)) | Self::Apply(ApplyError::Home(_)) => 73,
+            Self::Stage(StageError::Home(_))
+            | Self::Ledger(LoadError::Unreadable { .. })
+            | Self::Apply(
+                ApplyError::Home(_)
+                | ApplyError::Raise(_)
+                | ApplyError::Ledger(LoadError::Unreadable { .. }),
+            ) => 73,
             Self::Ledger(_) | Self::Apply(_) => 70,
         }
     }
@@ -375,4 +381,27 @@ fn compare(backup: &HighWater, here: &HighWater, after: &HighWater) -> Vec<MarkP
             .push(line("time (UTC)".to_string(), &|marks| marks.time.map(|time| time.to_string())));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use ve_store::AppendFailure;
+
+    use super::*;
+
+    /// A full disk is something that can't be written, whichever step it stops.
+    #[test]
+    fn what_the_disk_does_not_take_has_its_own_exit_code() {
+        let path = || "ledger.db".into();
+        let full = || LoadError::Unreadable { path: path(), why: "disk full".into() };
+        for (error, code) in [
+            (RestoreError::from(full()), 73),
+            (ApplyError::from(full()).into(), 73),
+            (ApplyError::from(AppendFailure::Ledger("disk full".into())).into(), 73),
+            (LoadError::Foreign(path()).into(), 70),
+            (ApplyError::from(LoadError::Foreign(path())).into(), 70),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
 }

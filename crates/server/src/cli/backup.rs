@@ -148,7 +148,9 @@ impl From<BackupError> for Failure {
             BackupError::Read(error) if error.is_permission_denied() => exit::REFUSED,
             BackupError::Read(_) | BackupError::Folder { .. } => exit::CONFIG,
             BackupError::Ledger(_) => exit::INTERNAL,
-            BackupError::Goal(GoalError::Busy(_)) | BackupError::Busy => exit::TEMPORARY,
+            BackupError::Goal(GoalError::Busy(_))
+            | BackupError::Busy
+            | BackupError::HalfRestored => exit::TEMPORARY,
             BackupError::Copy(_) | BackupError::Write(_) | BackupError::Goal(_) => exit::CANT_WRITE,
         };
         failure(code, error)

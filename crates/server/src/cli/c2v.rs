@@ -115,6 +115,7 @@ fn document(home: &Home, cli: &Cli) -> Result<String, Failure> {
                        --platform physical";
         return Err(failure(exit::USAGE, message));
     };
+    program::refuse_half_restored(home)?;
     let key = identity(home, cli.new_identity)?;
     let inventory = inventory::take(home)?;
     let unreadable = |(component, reading): (_, &Reading)| {

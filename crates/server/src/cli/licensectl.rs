@@ -143,8 +143,7 @@ fn remove(home: &Home, id: &LicenseId) -> Result<Done, Failure> {
         Err(AskError::NotRunning(_)) => {}
         answered => return Ok(answered?),
     }
-    home.create()?;
-    let _lock = home.lock()?;
+    let _lock = program::take(home)?;
     install::remove(home, id)?;
     Ok(Done { message: format!("License {id} is removed; its hours and versions stay known.") })
 }

@@ -11,7 +11,11 @@ use std::{
 use clap::{Args, Parser, error::ErrorKind};
 
 use super::exit;
-use crate::{control::protocol::Failure, home::Home};
+use crate::{
+    backup::{apply, plan::RestoreError},
+    control::protocol::Failure,
+    home::{Home, HomeLock},
+};
 
 /// The option that every command has.
 #[derive(Debug, Args)]
@@ -115,6 +119,30 @@ pub fn act_as_owner(home: &Home, arguments: &Arguments) -> Result<(), Failure> {
     let Some(owner) = home.owner_to_act_as() else { return Ok(()) };
     let error = owner.this_program()?.args(arguments).exec();
     Err(owner.failed(error).into())
+}
+
+/// Takes a home that no server uses, to change it: made where it is missing, and with a restore that
+/// was cut off completed, which would undo the change later.
+pub fn take(home: &Home) -> Result<HomeLock, Failure> {
+    home.create()?;
+    let lock = home.lock()?;
+    if apply::finish(home).map_err(RestoreError::from)? {
+        warn("A restore that was cut off has been completed first.");
+    }
+    Ok(lock)
+}
+
+/// Refuses a home that is half what it was and half a backup: what is read there is of neither.
+pub fn refuse_half_restored(home: &Home) -> Result<(), Failure> {
+    if !apply::is_cut_off(home) {
+        return Ok(());
+    }
+    let message = format!(
+        "a restore goes on in {}, or was cut off there; the server's next start completes it, and so \
+         does `licensectl restore` with the same backup",
+        home.path().display()
+    );
+    Err(exit::failure(exit::TEMPORARY, message))
 }
 
 /// The failure of a process that explained itself: only its exit code is handed on.

@@ -102,20 +102,15 @@ fn restore_from(
     let (_lock, stage) = if dry_run {
         (lock_if_there(home)?, unpack(backup, stage::folder_elsewhere())?)
     } else {
-        home.create()?;
-        let lock = home.lock()?;
-        if apply::finish(home).map_err(RestoreError::from)? {
-            program::warn("A restore that was cut off has been completed first.");
-        }
-        (Some(lock), unpack(backup, stage::folder_in(home))?)
+        (Some(program::take(home)?), unpack(backup, stage::folder_in(home))?)
     };
     let plan = plan(home, stage)?;
     let report = report(home, &plan, dry_run);
     if !dry_run {
-        if !json {
-            print(&table::text(&lines(&report)))?;
-        }
+        // Whoever reads no further wants it restored all the same.
+        let told = if json { Ok(()) } else { print(&table::text(&lines(&report))) };
         plan.carry_out(home)?;
+        told?;
     }
     if json {
         return print_json(&report);

@@ -29,6 +29,7 @@ use crate::{
     },
     home::{Home, Owner},
     install::{self, Plan},
+    installed::has_had_licenses,
 };
 
 /// Checks a license file (V2C) from the vendor, shows the difference to what is installed, and
@@ -110,20 +111,33 @@ fn without_server(home: &Home, text: &str, dry_run: bool) -> Result<Installation
     }
     // A bad file is refused before anything is made or waited for.
     plan(home, text)?;
-    home.create()?;
-    let _lock = home.lock()?;
+    let _lock = program::take(home)?;
     let plan = plan(home, text)?;
+    let ledger = open_ledger(home);
     plan.write(home)?;
-    if let Err(why) = mark_seen(home, plan.license()) {
+    if let Err(why) = ledger.and_then(|ledger| mark_seen(ledger, plan.license())) {
         warn(&format!("The next start of the server notes the license's version; now {why}."));
     }
     Ok(plan.report(None, true))
 }
 
-/// Notes the version in the ledger, as a server does: no lower one counts from now on. It also makes
-/// the ledger, so that one which is missing at a later start has been lost.
-fn mark_seen(home: &Home, license: &License) -> Result<(), String> {
-    let mut ledger = Embedded::open(&home.ledger()).map_err(|error| error.to_string())?;
+/// The ledger; made before the first license, so that one which is missing beside a license has been
+/// lost. That is for the server to find and to say: here it would be forgotten.
+fn open_ledger(home: &Home) -> Result<Embedded, String> {
+    let path = home.ledger();
+    let has_ledger = ReadOnly::open(&path).map_err(|error| error.to_string())?.has_ledger();
+    if !has_ledger && has_had_licenses(home)? {
+        return Err(format!(
+            "{} is missing, though there have been licenses: to keep their hours and versions, \
+             restore a backup before that",
+            path.display()
+        ));
+    }
+    Embedded::open(&path).map_err(|error| error.to_string())
+}
+
+/// Notes the version in the ledger, as a server does: no lower one counts from now on.
+fn mark_seen(mut ledger: Embedded, license: &License) -> Result<(), String> {
     let remembered = ledger.remember().map_err(|error| error.to_string())?;
     let seen = remembered.versions.get(&license.id).copied();
     if seen.is_none_or(|seen| seen < license.version) {

@@ -32,9 +32,16 @@ pub struct ActAsOwnerError {
 
 impl Owner {
     pub(super) fn to_act_as(home: &Path) -> Option<Self> {
-        let metadata = fs::metadata(home).ok()?;
-        let owner = Self { user_id: metadata.uid(), group_id: metadata.gid() };
+        let owner = Self::of(home)?;
         (geteuid().is_root() && owner.user_id != 0).then_some(owner)
+    }
+
+    /// Whose a home is. One that a user's link leads to is that user's, should it be root's: a link
+    /// must not choose a folder for root to work in.
+    fn of(home: &Path) -> Option<Self> {
+        let [folder, link] = [fs::metadata(home).ok()?, fs::symlink_metadata(home).ok()?];
+        let metadata = if folder.uid() == 0 { link } else { folder };
+        Some(Self { user_id: metadata.uid(), group_id: metadata.gid() })
     }
 
     /// This very program, to be run as the owner; arguments are for the caller to add.
@@ -79,7 +86,25 @@ pub fn user_name(user_id: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{chown, lchown, symlink};
+
     use super::*;
+
+    #[test]
+    fn a_users_link_leads_root_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let [home, link] = ["home", "link"].map(|name| folder.path().join(name));
+        fs::create_dir(&home).unwrap();
+        symlink(&home, &link).unwrap();
+        let user = |path| Owner::of(path).map(|owner| owner.user_id);
+        assert_eq!(user(&link), Some(geteuid().as_raw()));
+        if lchown(&link, Some(65_534), Some(65_534)).is_err() {
+            return ve_testbed::skip(format_args!("only root can give files away"));
+        }
+        assert_eq!((user(&home), user(&link)), (Some(0), Some(65_534)));
+        chown(&home, Some(65_533), None).unwrap();
+        assert_eq!(user(&link), Some(65_533));
+    }
 
     #[test]
     fn users_have_names_or_numbers() {

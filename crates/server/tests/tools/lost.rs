@@ -3,6 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
+use rusqlite::Connection;
 use ve_core::time::HOUR_MS;
 
 use crate::{
@@ -113,12 +114,52 @@ fn an_older_ledger_that_was_copied_back_is_noticed() {
 #[test]
 fn what_is_no_ledger_stays_and_ends_the_start() {
     let office = with_hours(1);
-    fs::write(office.home().ledger(), vec![0xa5; 9_000]).unwrap();
+    fs::remove_file(office.home().ledger()).unwrap();
+    let other = Connection::open(office.home().ledger()).unwrap();
+    other.execute_batch("CREATE TABLE users (name TEXT)").unwrap();
+    drop(other);
+    let before = fs::read(office.home().ledger()).unwrap();
     let part = "is no ledger of a license server; it was left as it is";
     office.run("licensed", &["--listen", "127.0.0.1:0"]).expect_code(70);
     let logs = office.run("licensectl", &["logs"]).expect_code(0).stdout;
     assert!(logs.contains(part), "{logs}");
-    assert_eq!(fs::read(office.home().ledger()).unwrap(), vec![0xa5; 9_000]);
+    assert_eq!(fs::read(office.home().ledger()).unwrap(), before);
+}
+
+/// A disk that has lost the file's beginning keeps no server from its start.
+#[test]
+fn noise_in_the_ledgers_place_is_kept_aside_and_its_hours_are_saved() {
+    let office = with_hours(12);
+    let mut bytes = fs::read(office.home().ledger()).unwrap();
+    bytes[..8_192].fill(0);
+    fs::write(office.home().ledger(), &bytes).unwrap();
+    let (logs, _) = start(&office);
+    expect_all(&logs, &["ERROR MAIN ledger.db was damaged (", "Saved from marks.reserve: 12 hour"]);
+    let [aside] = damaged_files(&office).try_into().unwrap();
+    assert_eq!(fs::read(aside).unwrap(), bytes);
+}
+
+/// A license that is installed meanwhile doesn't hide the loss: the server finds it, and says it.
+#[test]
+fn an_installed_license_hides_no_loss() {
+    let office = with_hours(12);
+    fs::remove_file(office.home().ledger()).unwrap();
+    fs::remove_file(office.home().marks_reserve()).unwrap();
+    let told = office.install(office.license().hours(100).version(2).sign()).expect_code(0);
+    assert!(told.stderr.contains("ledger.db is missing, though there have been"), "{told:?}");
+    let (logs, status) = start(&office);
+    expect_all(&logs, &["ERROR MAIN Nothing was saved: the hours used and the license versions"]);
+    expect_all(&status, &["hours and versions count again when clients prove them"]);
+}
+
+#[test]
+fn a_license_that_was_removed_still_shows_that_there_was_a_ledger() {
+    let office = with_hours(12);
+    office.run("licensectl", &["licenses", "remove", ID]).expect_code(0);
+    fs::remove_file(office.home().ledger()).unwrap();
+    fs::remove_file(office.home().marks_reserve()).unwrap();
+    let (logs, _) = start(&office);
+    expect_all(&logs, &["ERROR MAIN ledger.db was missing, and this server has run before"]);
 }
 
 #[test]
@@ -127,4 +168,15 @@ fn a_first_start_is_no_loss() {
     let (logs, status) = start(&office);
     assert!(!logs.contains("ERROR MAIN") && !logs.contains("ledger"), "{logs}");
     assert!(!status.contains("ledger"), "{status}");
+}
+
+/// It is there for people to read, and no reason to end a start.
+#[test]
+fn a_beginning_that_makes_no_sense_keeps_no_server_from_its_start() {
+    let office = with_hours(12);
+    let other = Connection::open(office.home().ledger()).unwrap();
+    other.execute_batch("UPDATE marks SET begun = '{}', may_lack_holders = 1").unwrap();
+    drop(other);
+    let (logs, _) = start(&office);
+    assert!(!logs.contains("ERROR"), "{logs}");
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod c2v;
 mod commands;
 mod crash;
+mod half_restored;
 mod homes;
 mod logs;
 mod lost;

@@ -9,7 +9,7 @@ use super::{
     connection::{self, Access},
     open_file,
     read::{Check, Ledger},
-    refuse_damaged,
+    refuse_beyond_belief, refuse_damaged,
     schema::{self, Format},
     words, write,
 };
@@ -27,7 +27,9 @@ pub fn check_copy(path: &Path) -> Result<Remembered, LoadError> {
         return Err(LoadError::Foreign(path.to_path_buf()));
     }
     refuse_damaged(&connection, path, Check::Whole)?;
-    Ledger { connection, path: path.to_path_buf() }.remember()
+    let remembered = Ledger { connection, path: path.to_path_buf() }.remember()?;
+    refuse_beyond_belief(&HighWater::of(&remembered), path)?;
+    Ok(remembered)
 }
 
 /// Raises a ledger that no one has open to `marks`, and notes that it may lack holders and how it

@@ -32,6 +32,9 @@ pub(super) const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 /// Room for every statement of this crate.
 const STATEMENTS_KEPT: usize = 32;
 
+/// A ledger's file and those that can stand beside it, the ledger last: it is moved after its logs.
+pub(super) const SUFFIXES: [&str; 4] = ["-journal", "-wal", "-shm", ""];
+
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -46,13 +49,42 @@ pub(super) enum Access {
 /// closed again, before [`fold_at_close`].
 pub(super) fn open(path: &Path, access: Access) -> Result<Connection, LoadError> {
     refuse_short(path)?;
+    if access == Access::Read {
+        roll_back(path);
+    }
+    connect(path, access).map_err(|error| words::load_error(path, &error))
+}
+
+fn connect(path: &Path, access: Access) -> Result<Connection, rusqlite::Error> {
     let mode = match access {
         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
-    Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .and_then(|connection| set_up(&connection).map(|()| connection))
-        .map_err(|error| words::load_error(path, &error))
+    let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    set_up(&connection).map(|()| connection)
+}
+
+/// Whether SQLite can make something of the file at all.
+pub(super) fn is_database(path: &Path) -> bool {
+    let read =
+        |connection: Connection| connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+    let is_noise = |error: &rusqlite::Error| {
+        error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase)
+    };
+    refuse_short(path).is_ok()
+        && !connect(path, Access::Read).and_then(read).is_err_and(|error| is_noise(&error))
+}
+
+/// A first start that was killed while it chose the kind of log may leave a journal, and only who
+/// may write can roll it back. A journal that a process works with has its lock, and is left to it.
+fn roll_back(path: &Path) {
+    let mut journal = path.as_os_str().to_os_string();
+    journal.push("-journal");
+    if Path::new(&journal).exists() {
+        // Where that fails, reading fails as well, and says why.
+        let _ = connect(path, Access::Write)
+            .and_then(|writer| writer.query_row("PRAGMA user_version", [], |_| Ok(())));
+    }
 }
 
 fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -111,7 +143,7 @@ pub(super) fn make_file(path: &Path) -> Result<bool, LoadError> {
 
 /// Takes the rights to read from everyone but the owner, should somebody have given them.
 pub(super) fn close_to_others(path: &Path) -> Result<(), LoadError> {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in SUFFIXES {
         let mut file = path.as_os_str().to_os_string();
         file.push(suffix);
         match take_rights(Path::new(&file)) {

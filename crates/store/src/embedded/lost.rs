@@ -30,12 +30,9 @@ use super::{
 use crate::{
     high_water::HighWater,
     reserve::{self, Content, Reserve},
-    rules::Limits,
+    rules::{Limits, MAX_NUMBER},
     store::{Begun, BegunCause, LoadError},
 };
-
-/// A position or session number of a damaged file above this is noise, not a number that was given.
-const HIGHEST_PLAUSIBLE: u64 = 1 << 56;
 
 /// A ledger that is open, and what was found in its place.
 #[derive(Debug)]
@@ -81,16 +78,20 @@ pub struct Lost {
 
 impl Embedded {
     /// Opens the ledger at `path` for a server. One that is damaged, or missing where one must have
-    /// been (the reserve has marks, or `is_expected`), is begun anew with the marks that could be
-    /// saved, and may lack holders; a file that is no ledger, or a newer one, is an error as for
-    /// [`Self::open`]. `now` is the wall clock.
+    /// been (there is a reserve, or `is_expected`), is begun anew with the marks that could be saved,
+    /// and may lack holders. Noise is a damaged ledger where the reserve has marks. Any other file
+    /// that is no ledger, or a newer one, is an error as for [`Self::open`]. `now` is the wall clock.
     pub fn open_for_service(path: &Path, is_expected: bool, now: Utc) -> Result<Opened, LoadError> {
         let reserve = reserve::read(path);
         match look(path)? {
-            Look::Nothing if reserve.is_none() && !is_expected => {
+            Look::Nothing if !reserve::is_there(path) && !is_expected => {
                 Self::open(path).map(|store| Opened { store, finding: Finding::FirstStart })
             }
             Look::Nothing => begin_anew(path, None, reserve, now),
+            Look::Noise if reserve.is_some() => {
+                begin_anew(path, Some("there is only noise in it".to_string()), reserve, now)
+            }
+            Look::Noise => Err(LoadError::Foreign(path.to_path_buf())),
             Look::Ledger => match Self::open(path) {
                 Err(LoadError::Damaged { why, .. }) => begin_anew(path, Some(why), reserve, now),
                 Err(error) => Err(error),
@@ -108,6 +109,7 @@ impl Embedded {
 
 enum Look {
     Nothing,
+    Noise,
     Ledger,
 }
 
@@ -116,14 +118,11 @@ fn look(path: &Path) -> Result<Look, LoadError> {
     if fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         return Ok(Look::Nothing);
     }
-    // What a start that was cut off has left in a journal, only who may write can roll back.
-    let mut journal = path.as_os_str().to_os_string();
-    journal.push("-journal");
-    let access = if Path::new(&journal).exists() { Access::Write } else { Access::Read };
-    let opened = connection::open(path, access);
+    let opened = connection::open(path, Access::Read);
     match opened.and_then(|connection| schema::recognise(&connection, path)) {
         Ok(Format::Empty) => Ok(Look::Nothing),
         Ok(Format::Steps(_)) | Err(LoadError::Damaged { .. }) => Ok(Look::Ledger),
+        Err(LoadError::Foreign(_)) if !connection::is_database(path) => Ok(Look::Noise),
         Err(error) => Err(error),
     }
 }
@@ -140,6 +139,11 @@ pub(super) fn note_older(ledger: &mut Ledger, marks: &HighWater) -> Result<(), L
     noted.map_err(|error| words::load_error(&ledger.path, &error))
 }
 
+/// Raises a ledger to marks from elsewhere, durably.
+pub(super) fn raise(ledger: &mut Ledger, marks: &HighWater) -> Result<(), rusqlite::Error> {
+    change(ledger, |transaction| write::raise(transaction, marks))
+}
+
 fn begin_anew(
     path: &Path,
     damage: Option<String>,
@@ -149,17 +153,8 @@ fn begin_anew(
     let salvaged = if damage.is_some() { salvage(path, now) } else { HighWater::default() };
     let from_reserve = reserve.as_ref().is_some_and(|content| !content.marks.is_empty());
     let from_ledger = !salvaged.is_empty();
-    let mut content = reserve.unwrap_or_default();
-    content.marks.join(&salvaged);
-    if from_ledger {
-        let (mut copy, _) = Reserve::open(path);
-        copy.write(&content).map_err(|why| LoadError::Unreadable {
-            path: path.to_path_buf(),
-            why: format!("it is damaged, and what can be saved of it can't be written: {why}"),
-        })?;
-    }
+    let saved = save(path, reserve, &salvaged)?;
     let aside = put_aside(path, now)?;
-    let saved = content.marks;
     let cause = if saved.is_empty() { BegunCause::LostEntirely } else { BegunCause::Lost };
     make(path, &saved, Begun { at: now, cause })?;
     let limits = Limits::default();
@@ -167,6 +162,26 @@ fn begin_anew(
     let store = Embedded::over(connection, path, limits, true)?;
     let lost = Lost { damage, aside, from_ledger, from_reserve, saved };
     Ok(Opened { store, finding: Finding::Lost(lost) })
+}
+
+/// Makes what was read of a damaged ledger durable in the reserve, and gives all marks that there are.
+fn save(
+    path: &Path,
+    reserve: Option<Content>,
+    salvaged: &HighWater,
+) -> Result<HighWater, LoadError> {
+    let mut content = reserve.unwrap_or_default();
+    content.marks.join(salvaged);
+    if !salvaged.is_empty() {
+        // Without its log, which goes aside first, the ledger may be sound again, and an older one.
+        content.ledger_position = content.ledger_position.max(salvaged.position);
+        let (mut copy, _) = Reserve::open(path);
+        copy.write(&content).map_err(|why| LoadError::Unreadable {
+            path: path.to_path_buf(),
+            why: format!("it is damaged, and what can be saved of it can't be written: {why}"),
+        })?;
+    }
+    Ok(content.marks)
 }
 
 /// Makes a new ledger that has these marks from its first moment on.
@@ -190,7 +205,7 @@ fn make(path: &Path, marks: &HighWater, begun: Begun) -> Result<(), LoadError> {
 fn put_aside(path: &Path, now: Utc) -> Result<Option<PathBuf>, LoadError> {
     let goal = free_name(path, now);
     let mut aside = None;
-    for suffix in ["-wal", "-shm", ""] {
+    for suffix in connection::SUFFIXES {
         let (from, to) = (with_suffix(path, suffix), with_suffix(&goal, suffix));
         // An empty ledger is one that was just made: nothing to keep.
         if suffix.is_empty() && fs::metadata(&from).is_ok_and(|file| file.len() == 0) {
@@ -205,6 +220,7 @@ fn put_aside(path: &Path, now: Utc) -> Result<Option<PathBuf>, LoadError> {
             _ => {}
         }
     }
+    connection::close_to_others(&goal)?;
     connection::sync_folder(path).map_err(|error| connection::unreadable(path, &error))?;
     Ok(aside)
 }
@@ -215,7 +231,9 @@ fn free_name(path: &Path, now: Utc) -> PathBuf {
     let (day, time) = stamp.split_at(8.min(stamp.len()));
     let name = with_suffix(path, &format!(".damaged-{day}T{time}Z"));
     let is_free = |name: &PathBuf| {
-        ["", "-wal"].iter().all(|suffix| fs::symlink_metadata(with_suffix(name, suffix)).is_err())
+        connection::SUFFIXES
+            .iter()
+            .all(|suffix| fs::symlink_metadata(with_suffix(name, suffix)).is_err())
     };
     let others = (2..1_000).map(|number| with_suffix(&name, &format!("-{number}")));
     std::iter::once(name.clone()).chain(others).find(is_free).unwrap_or(name)
@@ -247,7 +265,7 @@ fn salvage(path: &Path, now: Utc) -> HighWater {
     let sql = "SELECT position, last_session, time_mark FROM marks";
     let read: Result<(u64, u64, Option<i64>), _> = connection.query_row(sql, [], row);
     if let Ok((position, last_session, time)) = read {
-        let plausible = |number: u64| if number <= HIGHEST_PLAUSIBLE { number } else { 0 };
+        let plausible = |number: u64| if number <= MAX_NUMBER { number } else { 0 };
         (marks.position, marks.last_session) = (plausible(position), plausible(last_session));
         marks.time = time.map(Utc).filter(|time| is_plausible(*time, now));
     }
@@ -261,11 +279,13 @@ fn salvage(path: &Path, now: Utc) -> HighWater {
         let charged_to = row.get_ref(3)?.as_str().ok().and_then(|it| serde_json::from_str(it).ok());
         if let Ok(id) = row.get_ref(0)?.as_str()?.parse() {
             let metered = Metered { used_ms: row.get(2)?, charged_to: charged_to.flatten() };
-            marks.meters.insert((id, row.get(1)?), metered);
+            if metered.used_ms <= MAX_NUMBER {
+                marks.meters.insert((id, row.get(1)?), metered);
+            }
         }
         Ok(())
     });
-    if marks.fits() { marks } else { HighWater::default() }
+    marks
 }
 
 /// A time mark far ahead of the clock would end licenses for good; from a damaged file it is noise.
@@ -284,5 +304,42 @@ fn each(
     while let Ok(Some(row)) = rows.next() {
         // A row that makes no sense costs itself.
         let _ = take(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ve_core::node::event::{Event, Record};
+
+    use super::*;
+    use crate::Store;
+
+    /// The newest records are in the log alone, and the damage as well; the machine fails when the log
+    /// is aside and the ledger is not.
+    #[test]
+    fn a_ledger_that_is_sound_without_its_log_is_known_to_be_older() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("ledger.db");
+        let seen = |position, version| {
+            let license_id = "01.00000001.002.044".parse().expect("a license ID");
+            let event = Event::LicenseSeen { license_id, version };
+            [Record { position, at: Utc(0), event }]
+        };
+        let mut store = Embedded::open(&path).expect("a ledger");
+        store.append(&[&seen(1, 1)]).expect("durable");
+        store.close().expect("a tidy end");
+        let mut store = Embedded::open(&path).expect("a ledger");
+        let holders = Event::HoldersUnknown { unknown: false };
+        // No mark, so the reserve doesn't hear of it.
+        store.append(&[&[Record { position: 9, at: Utc(0), event: holders }]]).expect("durable");
+        let saved = save(&path, reserve::read(&path), &salvage(&path, Utc(0)));
+        assert_eq!(saved.map(|marks| marks.position), Ok(9));
+        // As if killed: no log is folded into the file.
+        let copy = folder.path().join("copy").join("ledger.db");
+        fs::create_dir(connection::folder_of(&copy)).expect("a folder");
+        fs::copy(&path, &copy).expect("a ledger");
+        fs::copy(reserve::path_beside(&path), reserve::path_beside(&copy)).expect("a reserve");
+        let opened = Embedded::open_for_service(&copy, true, Utc(0)).expect("a ledger");
+        assert_eq!(opened.finding, Finding::Older { found: 1, known: 9 });
     }
 }

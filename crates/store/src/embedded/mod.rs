@@ -76,7 +76,8 @@ impl Embedded {
         is_new: bool,
     ) -> Result<Self, LoadError> {
         let mut ledger = Ledger { connection, path: path.to_path_buf() };
-        let own = HighWater::of(&ledger.remember()?);
+        let mut own = HighWater::of(&ledger.remember()?);
+        refuse_beyond_belief(&own, path)?;
         let (reserve, found) = Reserve::open(path);
         let found = found.unwrap_or_default();
         let marks = own.clone().joined(&found.marks);
@@ -85,6 +86,9 @@ impl Embedded {
         if older.is_some() {
             // Before anything else: the next record's position hides it.
             lost::note_older(&mut ledger, &marks)?;
+        } else if !own.covers(&marks) && lost::raise(&mut ledger, &marks).is_ok() {
+            // What the reserve took while the disk was full. While it still is, that stays there.
+            own.clone_from(&marks);
         }
         let ledger_position = if older.is_some() { marks.position } else { own.position };
         let mut content = Content { ledger_position, marks };
@@ -115,7 +119,7 @@ impl Embedded {
 
     /// Raises the ledger to marks from elsewhere, durably; lower ones change nothing.
     pub fn raise(&mut self, marks: &HighWater) -> Result<(), AppendFailure> {
-        change(&mut self.ledger, |transaction| write::raise(transaction, marks))
+        lost::raise(&mut self.ledger, marks)
             .map_err(|error| AppendFailure::Ledger(words::of(&error)))?;
         self.content.marks.join(marks);
         self.content.marks.prune();
@@ -153,9 +157,17 @@ fn open_file(
     Ok((connection, format))
 }
 
+/// Nothing could ever be appended above a number that no server gives.
+fn refuse_beyond_belief(marks: &HighWater, path: &Path) -> Result<(), LoadError> {
+    if marks.fits() {
+        return Ok(());
+    }
+    Err(words::damaged(path.to_path_buf(), "it has numbers that are too high to be true"))
+}
+
 fn refuse_damaged(connection: &Connection, path: &Path, check: Check) -> Result<(), LoadError> {
     match read::damage(connection, check).map_err(|error| words::load_error(path, &error))? {
-        Some(why) => Err(LoadError::Damaged { path: path.to_path_buf(), why }),
+        Some(why) => Err(words::damaged(path.to_path_buf(), &why)),
         None => Ok(()),
     }
 }

@@ -40,6 +40,11 @@ impl ReadOnly {
         Ok(Self { ledger, path: path.to_path_buf() })
     }
 
+    /// Whether there is a ledger; where something was ever appended and there is none, it was lost.
+    pub fn has_ledger(&self) -> bool {
+        self.ledger.is_some()
+    }
+
     /// What all the records add up to at this moment, with the marks of the reserve.
     pub fn remember(&mut self) -> Result<Remembered, LoadError> {
         let ledger = self.ledger.as_mut();

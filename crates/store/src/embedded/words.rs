@@ -1,10 +1,14 @@
 //! What SQLite's errors mean to the people who read them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Error, ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
+use ve_core::text::printable;
 
 use crate::store::LoadError;
+
+/// The longest part of what a damaged file says that a message repeats, in characters.
+const MAX_QUOTED: usize = 200;
 
 /// Why nothing was written or read, with SQLite's own name for it.
 pub(super) fn of(error: &Error) -> String {
@@ -35,12 +39,18 @@ pub(super) fn load_error(path: &Path, error: &Error) -> LoadError {
     match error {
         Error::SqliteFailure(failure, _) => match failure.code {
             ErrorCode::NotADatabase => LoadError::Foreign(path),
-            ErrorCode::DatabaseCorrupt => LoadError::Damaged { path, why: of(error) },
+            ErrorCode::DatabaseCorrupt => damaged(path, &of(error)),
             _ => LoadError::Unreadable { path, why: format!("{}{}", of(error), advice(error)) },
         },
         // What is there is not what was written: a type, a number or a JSON text doesn't fit.
-        _ => LoadError::Damaged { path, why: of(error) },
+        _ => damaged(path, &of(error)),
     }
+}
+
+/// A ledger in which something doesn't fit. What it says of itself is repeated in bounds: it may
+/// have been made to drive a terminal.
+pub(super) fn damaged(path: PathBuf, why: &str) -> LoadError {
+    LoadError::Damaged { path, why: printable(why, MAX_QUOTED) }
 }
 
 /// Whether the disk has no room. A ledger's shared memory is a file, too, and says so in its own way.

@@ -2,7 +2,7 @@
 //! that marks can be written when the disk is full. It is also the marks' second copy.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Read},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -28,6 +28,8 @@ pub(crate) struct Reserve {
     file: Option<File>,
     /// The number of the newest whole slot; 0: there is none.
     sequence: u64,
+    /// What a file holds that couldn't be opened at first: nobody has it, and it must not be lost.
+    floor: Option<Content>,
     trouble: Option<String>,
 }
 
@@ -42,12 +44,19 @@ pub(crate) fn read(ledger: &Path) -> Option<Content> {
     slots::newest(&bytes(&file).ok()?).map(|(_, content)| content)
 }
 
+/// Whether the ledger at `ledger` has a reserve, whatever is in it: then there was a server, whose
+/// ledger was durable before.
+pub(crate) fn is_there(ledger: &Path) -> bool {
+    fs::symlink_metadata(path_beside(ledger)).is_ok_and(|file| file.is_file())
+}
+
 impl Reserve {
     /// Opens the reserve of the ledger at `ledger`, or makes it.
     pub(crate) fn open(ledger: &Path) -> (Self, Option<Content>) {
         let path = path_beside(ledger);
-        let mut reserve = Self { path, file: None, sequence: 0, trouble: None };
-        let content = reserve.get_ready().ok().flatten();
+        let mut reserve = Self { path, file: None, sequence: 0, floor: None, trouble: None };
+        // One that can't be written may be read.
+        let content = reserve.get_ready().unwrap_or_else(|_| read(ledger));
         (reserve, content)
     }
 
@@ -65,10 +74,13 @@ impl Reserve {
 
     fn try_write(&mut self, content: &Content) -> Result<(), String> {
         if self.file.is_none() {
-            self.get_ready()?;
+            self.floor = self.get_ready()?;
         }
         let sequence = self.sequence + 1;
-        let slot = slots::encode(sequence, content)?;
+        let slot = match &self.floor {
+            Some(floor) => slots::encode(sequence, &content.above(floor))?,
+            None => slots::encode(sequence, content)?,
+        };
         let file = self.file.as_ref().expect("it was just opened");
         let written =
             file.write_all_at(&slot, slots::offset_of(sequence)).and_then(|()| file.sync_data());
@@ -135,7 +147,8 @@ fn bytes(mut file: &File) -> io::Result<Vec<u8>> {
 /// anything is written, and then really written to: a later write needs no new blocks.
 fn allocate(file: &File, path: &Path) -> io::Result<()> {
     let length = file.metadata()?.len();
-    match fallocate(file, FallocateFlags::empty(), 0, slots::FILE_BYTES as u64) {
+    // The length stays, and says how much has been written.
+    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, slots::FILE_BYTES as u64) {
         Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
         Err(error) => return Err(error.into()),
     }

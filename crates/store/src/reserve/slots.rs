@@ -29,6 +29,15 @@ pub(crate) struct Content {
     pub(crate) marks: HighWater,
 }
 
+impl Content {
+    /// This, and all that is higher in `floor`.
+    pub(super) fn above(&self, floor: &Self) -> Self {
+        let mut marks = self.marks.clone().joined(&floor.marks);
+        marks.prune();
+        Self { ledger_position: self.ledger_position.max(floor.ledger_position), marks }
+    }
+}
+
 /// The slot that a sequence number is written to.
 pub(super) fn offset_of(sequence: u64) -> u64 {
     (sequence % 2) * SLOT_BYTES as u64

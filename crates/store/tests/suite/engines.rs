@@ -164,9 +164,9 @@ fn what_breaks_a_rule_is_refused_whole_and_named() {
     let cases = [
         (vec![record(2, opened(2))], "position 2 is not above 2, the last one"),
         (vec![record(1, opened(2))], "position 1 is not above 2, the last one"),
-        (vec![record(high, opened(2))], "is above 9223372036854775807, the highest there can be"),
+        (vec![record(high, opened(2))], "is above 72057594037927936, the highest there can be"),
         (vec![record(3, opened(1))], "session number 1 is not above 1, the last one"),
-        (vec![record(3, opened(high))], "is above 9223372036854775807, the highest there can be"),
+        (vec![record(3, opened(high))], "is above 72057594037927936, the highest there can be"),
         (vec![record(3, used(1, 1, high))], "a meter can't hold 18446744073709551615 ms"),
         (
             vec![record(3, seen(1, 9)), record(3, denied())],

@@ -7,6 +7,7 @@ mod events;
 mod files;
 mod full_disk;
 mod killed;
+mod leftovers;
 mod lost;
 mod reading;
 mod reserve;

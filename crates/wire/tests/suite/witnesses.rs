@@ -68,6 +68,7 @@ fn an_own_grant_for_this_host_is_believed() {
         let expected = Witness {
             session: session.unwrap_or(SessionId([0; SessionId::LENGTH])),
             license_id: longest().license_id,
+            lease_ms: longest().lease_ms,
             marks: MARKS,
         };
         assert_eq!(*found, expected);

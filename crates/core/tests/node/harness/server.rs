@@ -261,6 +261,7 @@ pub(crate) fn witness(grant: &Grant) -> Witness {
     Witness {
         session: grant.session,
         license_id: grant.license_id.clone(),
+        lease_ms: grant.lease_ms,
         marks: grant.marks.clone(),
     }
 }
