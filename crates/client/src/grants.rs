@@ -13,7 +13,10 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
-use ve_core::id::{HostKey, LicenseId, ServerKey};
+use ve_core::{
+    id::{HostKey, LicenseId, ServerKey},
+    text::Name,
+};
 use ve_wire::{
     limits::{MAX_WITNESS_BYTES, MAX_WITNESSES},
     proto::Signed,
@@ -64,6 +67,8 @@ pub(crate) struct Grants(Arc<Shared>);
 struct Shared {
     folder: Option<PathBuf>,
     host: HostKey,
+    /// Whose grants are kept: the program's emulator.
+    emulator: Name,
     readers: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -79,10 +84,11 @@ struct State {
 }
 
 impl Grants {
-    pub(crate) fn new(folder: Option<GrantFolder>, host: HostKey) -> Self {
+    pub(crate) fn new(folder: Option<GrantFolder>, host: HostKey, emulator: Name) -> Self {
         Self(Arc::new(Shared {
             folder: folder.map(|GrantFolder(folder)| folder),
             host,
+            emulator,
             readers: Arc::new(Semaphore::new(MAX_READERS)),
             state: Mutex::default(),
         }))
@@ -108,18 +114,17 @@ impl Grants {
         }
     }
 
-    /// What to show to a server with this key: this program's own grants, then the latest others.
+    /// What to show to a server with this key: the emulator's own grants, then the latest others of
+    /// the host.
     pub(crate) async fn shown_to(&self, server_key: ServerKey) -> Vec<Signed> {
-        let own = |shared: &Shared| -> Vec<Signed> {
+        let own: Vec<Kept> = {
+            let state = self.0.state();
             let of_server = |kept: &&Kept| kept.server_key == server_key;
-            shared.state().own.iter().filter(of_server).map(|kept| kept.signed.clone()).collect()
+            state.own.iter().filter(of_server).cloned().collect()
         };
-        let mut shown = own(&self.0);
-        for signed in self.0.read(server_key).await {
-            if !shown.contains(&signed) {
-                shown.push(signed);
-            }
-        }
+        let newer = own.iter().map(|kept| kept.license_id.clone()).collect();
+        let mut shown: Vec<Signed> = own.into_iter().map(|kept| kept.signed).collect();
+        shown.extend(self.0.read(server_key, newer).await);
         shown.truncate(MAX_WITNESSES);
         shown
     }
@@ -142,7 +147,7 @@ impl Shared {
         while let Some(kept) = self.next_to_save() {
             if let Some(folder) = &self.folder {
                 // Nothing depends on it now, and the next grant is a new attempt.
-                let _ = files::save(folder, &kept);
+                let _ = files::save(folder, &kept, &self.emulator);
             }
         }
     }
@@ -154,16 +159,17 @@ impl Shared {
         next
     }
 
-    /// The folder's latest for this server; nothing when the disk does not answer.
-    async fn read(&self, server_key: ServerKey) -> Vec<Signed> {
+    /// The folder's latest for this server, without the emulator's own of the licenses in `newer`;
+    /// nothing when the disk does not answer.
+    async fn read(&self, server_key: ServerKey, newer: Vec<LicenseId>) -> Vec<Signed> {
         let (Some(folder), Ok(permit)) =
             (self.folder.clone(), Arc::clone(&self.readers).try_acquire_owned())
         else {
             return Vec::new();
         };
-        let host = self.host;
+        let (host, emulator) = (self.host, self.emulator.clone());
         let found = spawn_blocking(move || {
-            let found = files::latest(&folder, server_key, host);
+            let found = files::latest(&folder, server_key, host, &emulator, &newer);
             drop(permit);
             found
         });

@@ -74,7 +74,11 @@ impl Asker {
             host: config.host.clone(),
             vendor_keys: config.vendor_keys.clone(),
             run: config.run,
-            grants: Grants::new(config.grants.clone(), config.host.key),
+            grants: Grants::new(
+                config.grants.clone(),
+                config.host.key,
+                config.program.emulator.clone(),
+            ),
             clock,
         }
     }

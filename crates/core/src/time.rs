@@ -160,9 +160,14 @@ pub fn spoken_duration(duration_ms: u64) -> String {
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
-/// Hours with at most one digit after the point, rounded down: `97.5`, `100`.
+/// Hours with at most one digit after the point, rounded down: `97.5`, `100`. Less than a tenth is
+/// `0.1`: `0` says that nothing is left, or nothing was used, and must not be said of a license that
+/// still runs.
 pub fn spoken_hours(duration_ms: u64) -> String {
-    let tenths = duration_ms / (HOUR_MS / 10);
+    let tenths = match duration_ms {
+        0 => 0,
+        some => (some / (HOUR_MS / 10)).max(1),
+    };
     if tenths.is_multiple_of(10) {
         (tenths / 10).to_string()
     } else {
@@ -220,9 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn hours_are_rounded_down_to_a_tenth() {
+    fn hours_are_rounded_down_to_a_tenth_and_never_to_nothing() {
         assert_eq!(spoken_hours(100 * HOUR_MS), "100");
         assert_eq!(spoken_hours(97 * HOUR_MS + 35 * MINUTE_MS), "97.5");
+        assert_eq!(spoken_hours(6 * MINUTE_MS - 1), "0.1");
+        assert_eq!(spoken_hours(1), "0.1");
         assert_eq!(spoken_hours(0), "0");
     }
 }

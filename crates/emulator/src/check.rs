@@ -28,17 +28,25 @@ pub(crate) async fn check(
     let config = config(&vm, &state)?;
     let mut status = ExitStatus::NO_SERVER;
     let mut customers: Vec<Name> = Vec::new();
+    let mut refusals: Vec<Option<String>> = Vec::new();
     for server in &config.servers {
         let (verdict, line) = match probe(&config, server).await {
             Ok(grant) => {
                 let line = granted(&grant);
                 customers.push(grant.customer);
+                refusals.push(None);
                 (ExitStatus::FINE, line)
             }
-            Err(error) => (status_of(&error), format!("would not run: {error}")),
+            Err(error) => {
+                refusals.push(Some(error.to_string()));
+                (status_of(&error), format!("would not run: {error}"))
+            }
         };
         status = better(status, verdict);
         print(out, &format!("{}:{}: {line}", server.host, server.port));
+    }
+    if let Some(warning) = nothing_stands_in(&refusals) {
+        warn(out, &warning);
     }
     if let [primary, backup] = customers.as_slice()
         && primary != backup
@@ -68,6 +76,18 @@ pub(crate) async fn check(
         );
     }
     Ok(status)
+}
+
+/// What to say when only one of two servers would grant; each says why it would not, or nothing.
+fn nothing_stands_in(refusals: &[Option<String>]) -> Option<String> {
+    let (granting, other, why) = match refusals {
+        [None, Some(why)] => ("primary", "backup", why),
+        [Some(why), None] => ("backup", "primary", why),
+        _ => return None,
+    };
+    Some(format!(
+        "only the {granting} server would let it run; nothing stands in for it, for the {other} server would not: {why}"
+    ))
 }
 
 /// An address that both servers' names stand for.

@@ -253,9 +253,7 @@ impl Runner {
             Told::EndsWithin(left_ms) | Told::ShutdownForLicense(left_ms) => {
                 self.facts.left_ms = Some(*left_ms);
             }
-            Told::Restored { .. } => {
-                (self.facts.left_ms, self.facts.reason) = (None, String::new());
-            }
+            Told::Restored { .. } => self.facts.restored(),
             Told::Licensed(server, grant) => {
                 self.facts.licensed_by(self.servers.name(*server), ServerRole::of(*server));
                 let Hardware { cpus, memory_mb } = self.vm.hardware;

@@ -2,10 +2,19 @@
 
 use ve_core::{
     node::{Node, io::Note},
-    time::{Now, spoken_duration},
+    time::{Now, SECOND_MS, spoken_duration, spoken_hours},
 };
 
-use crate::log::notes::ledger_cause;
+use crate::{
+    control::protocol::LicenseReport,
+    log::notes::{ledger_advice, ledger_cause},
+};
+
+/// How many licenses are named at most; the others are in the list of all.
+const MAX_LICENSES_NAMED: usize = 8;
+
+/// A license that has less than one of so many parts of its hours left runs low.
+const LOW_PARTS: u64 = 10;
 
 /// What the node itself does not keep of the service's health.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +47,8 @@ impl Health {
         let failing = self.ledger_failure.as_ref().map(|why| {
             format!(
                 "The ledger can't be written: {why}. Sessions go on and hours are counted, new \
-                 sessions are refused. Make room or repair the disk."
+                 sessions are refused.{}",
+                ledger_advice(why)
             )
         });
         let raised = (marks_raised > 0).then(|| {
@@ -56,6 +66,37 @@ impl Health {
         });
         [failing, raised, unknown].into_iter().flatten().collect()
     }
+}
+
+/// The installed licenses that don't serve, and those that soon won't, a sentence each.
+pub fn of_licenses(licenses: &[LicenseReport]) -> Vec<String> {
+    let mut sentences: Vec<String> = licenses.iter().filter_map(of_license).collect();
+    let more = sentences.len().saturating_sub(MAX_LICENSES_NAMED);
+    sentences.truncate(MAX_LICENSES_NAMED);
+    if more > 0 {
+        sentences.push(format!("So it is with {more} more license(s): see the list below."));
+    }
+    sentences
+}
+
+fn of_license(report: &LicenseReport) -> Option<String> {
+    let id = &report.id;
+    if report.reason.is_some() {
+        return Some(match report.version {
+            0 => format!("License {id} can't be used: {}", report.status),
+            version => format!("License {id} version {version} is not valid: {}", report.status),
+        });
+    }
+    let (left, used) = (report.remaining_seconds?, report.used_seconds?);
+    let licensed = left.saturating_add(used);
+    (left.saturating_mul(LOW_PARTS) < licensed).then(|| {
+        format!(
+            "License {id} has {} of {} hour(s) of run time left; at zero its sessions are revoked. \
+             Ask your vendor for more in time.",
+            spoken_hours(left.saturating_mul(SECOND_MS)),
+            spoken_hours(licensed.saturating_mul(SECOND_MS))
+        )
+    })
 }
 
 #[cfg(test)]
@@ -82,5 +123,41 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("raised 3 mark(s)"), "{told:?}");
         assert!(told[1].ends_with("for 91 seconds."), "{told:?}");
+    }
+
+    fn report(id: usize, left_and_used: Option<(u64, u64)>) -> LicenseReport {
+        LicenseReport {
+            id: format!("01.00000001.002.{id:03}"),
+            version: 2,
+            status: "valid".into(),
+            reason: None,
+            remaining_seconds: left_and_used.map(|(left, _)| left),
+            used_seconds: left_and_used.map(|(_, used)| used),
+            customer: None,
+            key_type: None,
+            expires: None,
+            products: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn licenses_that_serve_nobody_or_run_low_are_told() {
+        let fine = [report(1, None), report(2, Some((360_000, 0))), report(3, Some((10, 90)))];
+        assert_eq!(of_licenses(&fine), NOTHING);
+        let low = of_licenses(&[report(1, Some((35_999, 324_001)))]);
+        assert!(low[0].contains("002.001 has 9.9 of 100 hour(s) of run time left"), "{low:?}");
+        let reason = Some(ve_core::reason::ReasonCode::HoursExhausted);
+        let status = "hours-exhausted: none is left.".to_string();
+        let ended = LicenseReport { status, reason, ..report(1, Some((0, 360_000))) };
+        let told = of_licenses(std::slice::from_ref(&ended));
+        let expected = "License 01.00000001.002.001 version 2 is not valid: hours-exhausted: none is \
+                        left.";
+        assert_eq!(told, [expected]);
+        let unreadable = LicenseReport { id: "(unreadable)".into(), version: 0, ..ended.clone() };
+        let told = of_licenses(&[unreadable]);
+        assert!(told[0].starts_with("License (unreadable) can't be used: hours-ex"), "{told:?}");
+        let many = of_licenses(&vec![ended; 10]);
+        assert_eq!(many.len(), 9, "{many:?}");
+        assert!(many[8].starts_with("So it is with 2 more"), "{many:?}");
     }
 }

@@ -1,10 +1,11 @@
 //! The ledger at a server's start. One that is damaged or missing never begins from zero in silence:
 //! the log says what is lost, what was saved, where the old file is, and what to do.
 
-use ve_core::time::spoken_hours;
+use ve_core::{id::ServerKey, time::spoken_hours};
 use ve_host::clock;
 use ve_store::{
-    Begun, BegunCause, Embedded, Finding, HighWater, LoadError, Lost, Opened, ReadOnly, Store,
+    Begun, BegunCause, Embedded, Finding, HighWater, LoadError, Lost, Opened, ReadOnly,
+    ReserveFinding, Store,
 };
 
 use crate::{
@@ -17,10 +18,16 @@ const MAX_NAMED: usize = 8;
 
 /// Opens the ledger of a home, and says in the log what was found. `is_expected`: there are licenses,
 /// or have been, so there must be one.
-pub fn open(home: &Home, is_expected: bool, log: &Log) -> Result<Embedded, LoadError> {
-    let Opened { mut store, finding } =
-        Embedded::open_for_service(&home.ledger(), is_expected, clock::now().wall)?;
-    for entry in entries(&finding) {
+pub fn open(
+    home: &Home,
+    server_key: ServerKey,
+    is_expected: bool,
+    log: &Log,
+) -> Result<Embedded, LoadError> {
+    let (path, now) = (home.ledger(), clock::now().wall);
+    let Opened { mut store, finding, reserve } =
+        Embedded::open_for_service(&path, Some(server_key), is_expected, now)?;
+    for entry in entries(&finding).into_iter().chain(of_reserve(&reserve)) {
         log.write(entry);
     }
     let is_unsure = store.remember()?.may_lack_holders;
@@ -61,6 +68,9 @@ pub fn in_words(begun: Begun) -> String {
             "The ledger was begun anew on {at} UTC, because the one before was lost, and nothing of \
              it was found: hours and versions count again when clients prove them."
         ),
+        BegunCause::OfOtherServer => format!(
+            "The ledger was begun anew on {at} UTC, because the one in its place was another server's."
+        ),
         BegunCause::Restored => format!("The ledger was restored from a backup on {at} UTC."),
         BegunCause::Older => {
             format!("An older ledger was put in the place of a newer one; found on {at} UTC.")
@@ -83,8 +93,30 @@ fn entries(finding: &Finding) -> Vec<Entry> {
     }
 }
 
+/// What is wrong with the second copy of the marks.
+fn of_reserve(found: &ReserveFinding) -> Option<Entry> {
+    let message = match found {
+        ReserveFinding::Sound => return None,
+        ReserveFinding::Damaged => {
+            "marks.reserve was damaged: nothing in it could be read. It was made anew from what the \
+             ledger has; check the disk."
+                .to_string()
+        }
+        ReserveFinding::OfOtherServer(aside) => format!(
+            "marks.reserve was another server's; it is kept as {}, and a new one was made.",
+            aside.display()
+        ),
+    };
+    Some(entry(Level::Warn, "reserve-lost", message))
+}
+
 fn of_lost(lost: &Lost) -> Vec<Entry> {
     let what = match (&lost.damage, &lost.aside) {
+        (_, Some(aside)) if lost.is_of_other_server => format!(
+            "ledger.db was another server's, and none of its marks count here; it is kept as {}, and a \
+             new one was begun.",
+            aside.display()
+        ),
         (Some(why), Some(aside)) => format!(
             "ledger.db was damaged ({why}); it is kept as {}, and a new one was begun.",
             aside.display()

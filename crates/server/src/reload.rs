@@ -41,13 +41,17 @@ impl Reload {
     pub async fn run(&mut self, service: &Service) -> Result<(), Stopped> {
         service.log.reopen();
         let (home, listen) = (service.home.clone(), self.listen);
-        match blocking(move || load_config(&home, listen)).await? {
-            Ok(fresh) => self.take_config(service, fresh),
+        let what = match blocking(move || load_config(&home, listen)).await? {
+            Ok(fresh) => {
+                self.take_config(service, fresh);
+                "Configuration and licenses"
+            }
             Err(error) => {
                 let message = format!("The configuration stays as it was: {error}.");
                 service.log.error(Module::Main, message);
+                "The licenses"
             }
-        }
+        };
         let platform = self.config.host.platform;
         match blocking(move || machine::read(platform)).await?.map(|found| found.machine) {
             Ok(machine) => service.take_machine(machine).await?,
@@ -57,7 +61,7 @@ impl Reload {
             }
         }
         service.load_licenses(false).await?;
-        service.log.info(Module::Main, "Configuration and licenses were read again.");
+        service.log.info(Module::Main, format!("{what} were read again."));
         Ok(())
     }
 

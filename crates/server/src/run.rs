@@ -255,7 +255,7 @@ fn read_machine(config: &Config, log: &Log) -> Result<Machine, PlatformError> {
 /// The node with everything the ledger remembers, and the thread that writes the ledger.
 fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeHandle), RunError> {
     let has_had_licenses = has_had_licenses(home).map_err(RunError::Licenses)?;
-    let mut store = ledger::open(home, has_had_licenses, log)?;
+    let mut store = ledger::open(home, key.public(), has_had_licenses, log)?;
     let remembered = store.remember()?;
     let settings = Settings {
         server_key: key.public(),
@@ -310,6 +310,10 @@ async fn serve(
         ended = &mut links => Err(links_failed(ended)),
     };
     tools.abort();
+    let clients = service.node.look(|node, _| node.link_count()).await;
+    if let Ok(clients) = clients {
+        service.log.write(program::stopping(clients));
+    }
     // Clients first, then the listener: a client that is told can go elsewhere at once.
     let drained = service.node.input(Input::Drain).await;
     stop.send_replace(true);

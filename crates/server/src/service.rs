@@ -25,6 +25,7 @@ use crate::{
     },
     credentials::Credentials,
     driver::{NodeHandle, Stopped},
+    health::of_licenses,
     home::Home,
     install::{self, InstallError, Plan},
     installed,
@@ -93,20 +94,27 @@ impl Service {
     pub async fn status(&self) -> Result<Status, Stopped> {
         let (listen, since, server_key) =
             (self.listen.clone(), self.since, self.server_key.to_string());
-        let look = self.node.look_at_all(move |node, health, now| Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            listen,
-            since,
-            state: if node.is_draining() { "draining" } else { "ready" }.to_owned(),
-            server_key,
-            links: node.link_count(),
-            sessions: node.sessions(now).count(),
-            ledger_failure: health.ledger_failure().map(ToOwned::to_owned),
-            marks_raised: node.marks_raised(),
-            holders_unknown_seconds: node.holders_unknown_ms(now).map(|ms| ms.div_ceil(SECOND_MS)),
-            attention: health.attention(node, now),
-            licenses: reports::licenses(node, now, true).licenses,
+        let look = self.node.look_at_all(move |node, health, now| {
+            let licenses = reports::licenses(node, now, true).licenses;
+            let mut attention = health.attention(node, now);
+            attention.extend(of_licenses(&licenses));
+            Status {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                listen,
+                since,
+                state: if node.is_draining() { "draining" } else { "ready" }.to_owned(),
+                server_key,
+                links: node.link_count(),
+                sessions: node.sessions(now).count(),
+                ledger_failure: health.ledger_failure().map(ToOwned::to_owned),
+                marks_raised: node.marks_raised(),
+                holders_unknown_seconds: node
+                    .holders_unknown_ms(now)
+                    .map(|ms| ms.div_ceil(SECOND_MS)),
+                attention,
+                licenses,
+            }
         });
         look.await
     }

@@ -15,17 +15,20 @@
 mod embedded;
 mod high_water;
 mod memory;
+mod place;
 mod reserve;
 mod rules;
 mod store;
 mod writer;
 
-pub use embedded::{Embedded, Finding, Lost, Opened, ReadOnly, adopt, check_copy, marks_left};
+pub use embedded::{
+    Embedded, Finding, Lost, Opened, ReadOnly, ReserveFinding, adopt, check_copy, marks_left,
+};
 pub use high_water::HighWater;
 pub use memory::Memory;
 pub use reserve::RESERVE_NAME;
 pub use rules::{Limits, MAX_DENIALS, MAX_RECORDS};
 pub use store::{
-    AppendFailure, Begun, BegunCause, CloseError, CopyError, Denied, LoadError, Store,
+    AppendFailure, Begun, BegunCause, CloseError, CopyError, Denied, LEDGER_GONE, LoadError, Store,
 };
 pub use writer::{FinishError, MAX_GROUP_APPENDS, MAX_WAITING_APPENDS, Writer};

@@ -69,11 +69,17 @@ pub enum BegunCause {
     Lost,
     /// The one before was missing, and nothing of it was to be found.
     LostEntirely,
+    /// The one before was another server's; none of its marks were taken.
+    OfOtherServer,
     /// It comes from a backup.
     Restored,
     /// An older one was put in place of one that had got further.
     Older,
 }
+
+/// What [`AppendFailure::Ledger`] says of a ledger whose file was taken away under the open store.
+pub const LEDGER_GONE: &str =
+    "ledger.db was removed or replaced while the server runs: restart the server";
 
 /// Nothing of an append was remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

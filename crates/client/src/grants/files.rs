@@ -1,4 +1,6 @@
-//! Grants in files, one for each server key and license: `<key in hex>-<license ID>`.
+//! Grants in files, one for each server key, license and emulator:
+//! `<key in hex>-<license ID>-<emulator>`. Each emulator of a host can prove the session that is its
+//! own.
 
 use std::{
     fs::{self, DirBuilder, DirEntry, File, OpenOptions},
@@ -9,7 +11,10 @@ use std::{
 };
 
 use rustix::fs::OFlags;
-use ve_core::id::{HostKey, LicenseId, ServerKey};
+use ve_core::{
+    id::{HostKey, LicenseId, ServerKey},
+    text::Name,
+};
 use ve_documents::keys;
 use ve_wire::{
     limits::{MAX_WITNESS_BYTES, MAX_WITNESSES},
@@ -35,13 +40,42 @@ const MAX_FILE_BYTES: u64 = MAX_WITNESS_BYTES as u64 + 128;
 /// How a file begins that is not whole yet.
 const UNFINISHED: &str = ".new-";
 
-/// Writes a grant over the last one of the same server and license: there is always one whole file.
-pub(super) fn save(folder: &Path, kept: &Kept) -> io::Result<()> {
+/// What a file is about, as its name says.
+struct Subject {
+    server_key: ServerKey,
+    license_id: LicenseId,
+    emulator: Name,
+}
+
+impl Subject {
+    /// `None` for a name that is none of ours.
+    fn of(file_name: &str) -> Option<Self> {
+        let mut parts = file_name.splitn(3, '-');
+        let server_key = parts.next()?.parse().ok()?;
+        let license_id = parts.next()?.parse().ok()?;
+        let subject = Self { server_key, license_id, emulator: parts.next()?.parse().ok()? };
+        // Each has one spelling.
+        (subject.file_name() == file_name).then_some(subject)
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}-{}-{}", self.server_key, self.license_id, self.emulator)
+    }
+}
+
+/// Writes an emulator's grant over its last one of the same server and license: there is always one
+/// whole file.
+pub(super) fn save(folder: &Path, kept: &Kept, emulator: &Name) -> io::Result<()> {
+    if emulator.as_str().contains('/') {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the emulator's name has a '/'"));
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let name = u64::from_le_bytes(random_bytes());
     let unfinished = folder.join(format!("{UNFINISHED}{name:016x}"));
-    let file = folder.join(file_name(kept.server_key, &kept.license_id));
-    let written = write(&unfinished, &witness::encode(&kept.signed));
+    let Kept { server_key, license_id, signed } = kept.clone();
+    let file =
+        folder.join(Subject { server_key, license_id, emulator: emulator.clone() }.file_name());
+    let written = write(&unfinished, &witness::encode(&signed));
     let written = written.and_then(|()| fs::rename(&unfinished, file));
     if written.is_err() {
         // Perhaps it was never made.
@@ -58,21 +92,9 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_data()
 }
 
-fn file_name(server_key: ServerKey, license_id: &LicenseId) -> String {
-    format!("{server_key}-{license_id}")
-}
-
-/// The server and the license that a file of this name is about.
-fn subject(name: &str) -> Option<(ServerKey, LicenseId)> {
-    let (key, license_id) = name.split_once('-')?;
-    let subject = (key.parse().ok()?, license_id.parse().ok()?);
-    // Each has one spelling.
-    (file_name(subject.0, &subject.1) == name).then_some(subject)
-}
-
 /// Files of ours that are too many; an unfinished one is somebody's who was killed.
 fn remove_oldest(folder: &Path) {
-    let is_ours = |name: &str| name.starts_with(UNFINISHED) || subject(name).is_some();
+    let is_ours = |name: &str| name.starts_with(UNFINISHED) || Subject::of(name).is_some();
     for (_, entry) in newest_first(folder, is_ours).into_iter().skip(MAX_FILES) {
         // Somebody else may have removed it.
         let _ = fs::remove_file(entry.path());
@@ -88,12 +110,29 @@ fn newest_first(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<(SystemTime
     files
 }
 
-/// The latest grants that this server signed for this host. What is damaged, forged or somebody
-/// else's is passed over.
-pub(super) fn latest(folder: &Path, server_key: ServerKey, host: HostKey) -> Vec<Signed> {
-    let of_server = |name: &str| subject(name).is_some_and(|(key, _)| key == server_key);
-    let files = newest_first(folder, of_server).into_iter().take(MAX_TRIED);
-    let grants = files.filter_map(|(_, entry)| read(&entry.path(), server_key, host));
+/// The latest grants that this server signed for this host, those of `emulator` first. What is damaged,
+/// forged or somebody else's is passed over, and so is what the emulator has a newer one of: its grants
+/// of the licenses in `newer`.
+pub(super) fn latest(
+    folder: &Path,
+    server_key: ServerKey,
+    host: HostKey,
+    emulator: &Name,
+    newer: &[LicenseId],
+) -> Vec<Signed> {
+    let is_own = |subject: &Subject| subject.emulator == *emulator;
+    let is_wanted = |subject: &Subject| {
+        let is_old = is_own(subject) && newer.contains(&subject.license_id);
+        subject.server_key == server_key && !is_old
+    };
+    let mut files = newest_first(folder, |name| Subject::of(name).as_ref().is_some_and(is_wanted));
+    // Stable, so the newest stay in front.
+    files.sort_by_cached_key(|(_, entry)| {
+        let subject = entry.file_name().to_str().and_then(Subject::of);
+        !subject.as_ref().is_some_and(is_own)
+    });
+    let tried = files.into_iter().take(MAX_TRIED);
+    let grants = tried.filter_map(|(_, entry)| read(&entry.path(), server_key, host));
     grants.take(MAX_WITNESSES).collect()
 }
 

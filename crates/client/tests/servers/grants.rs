@@ -105,7 +105,7 @@ async fn the_next_start_shows_the_last_grant_and_the_file_is_its_owner_s_alone()
     let file = whole_files(&first.grants()).pop().expect("a file");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(&first.grants())), (0o600, 0o700));
-    let name = format!("{}-{}", server.key.public(), grant(1).license_id);
+    let name = format!("{}-{}-ss5", server.key.public(), grant(1).license_id);
     assert_eq!(file.file_name().unwrap().to_str(), Some(name.as_str()));
 
     let mut second = Program::start_again(first, &server, &[port]);
@@ -164,6 +164,34 @@ async fn who_comes_back_shows_the_latest_grant_of_the_session_without_any_folder
 }
 
 #[tokio::test]
+async fn two_emulators_of_one_license_each_prove_their_own_session() {
+    let server = Server::new();
+    let record = Record::default();
+    let recorded = Arc::clone(&record);
+    // Each connection is granted another session of the same license.
+    let port = server
+        .serve(move |talk: Talk| {
+            let number = u8::try_from(talk.number).expect("a small number");
+            grants_all(talk, grant(number), Arc::clone(&recorded))
+        })
+        .await;
+    let mut program = Program::start(&server, &[port]);
+    run_once(&mut program, &record).await;
+    for name in ["other-1", "ss5"] {
+        let (mut config, folder) = program.again(&server, &[port]);
+        config.program.emulator = name.parse().expect("a name");
+        program = Program::of(config, folder);
+        run_once(&mut program, &record).await;
+    }
+    let signed = record.lock().unwrap().clone();
+    let [first, other, _] = signed.as_slice() else { panic!("{} grants", signed.len()) };
+    // Its own one first, though the other one is newer.
+    let expected = [vec![], vec![first.clone()], vec![first.clone(), other.clone()]];
+    assert_eq!(shown(&server), expected);
+    assert_eq!(whole_files(&program.grants()).len(), 2);
+}
+
+#[tokio::test]
 async fn a_probe_shows_nothing_and_keeps_nothing() {
     let server = Server::new();
     let (port, record) = serve(&server, grant(1)).await;
@@ -185,8 +213,9 @@ async fn what_is_no_grant_is_passed_over_and_the_login_goes_on() {
     run_once(&mut first, &record).await;
     let grants = first.grants();
     let kept = last(&record);
-    let name =
-        |number: u32| grants.join(format!("{}-01.00000001.002.{number:03}", server.key.public()));
+    let name = |number: u32| {
+        grants.join(format!("{}-01.00000001.002.{number:03}-ss5", server.key.public()))
+    };
     let mut forged = kept.clone();
     forged.statement[40] ^= 1;
     fs::write(name(1), witness::encode(&forged)).unwrap();
@@ -199,7 +228,7 @@ async fn what_is_no_grant_is_passed_over_and_the_login_goes_on() {
         .unwrap();
     fs::write(grants.join("something else"), b"x").unwrap();
     // Another server's name on it makes it no other server's.
-    let stolen = format!("{}-01.00000001.002.044", server.sibling().key.public());
+    let stolen = format!("{}-01.00000001.002.044-ss5", server.sibling().key.public());
     fs::write(grants.join(stolen), witness::encode(&kept)).unwrap();
     let mut second = Program::start_again(first, &server, &[port]);
     second.until_started().await;

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::{host::Host, site::Site, vm::Vm};
+use crate::{host::Host, pair::Pair, site::Site, vm::Vm};
 
 /// What it printed, with its exit code.
 #[track_caller]
@@ -70,4 +70,28 @@ fn no_server_and_no_vendor_are_told_apart() {
     site.server.kill();
     let printed = told(&site.host.check(&Vm::polite("guest")), 69);
     assert!(printed.contains("can't be reached"), "{printed}");
+}
+
+/// What is printed of two servers of which the backup's license is for this much memory.
+fn of_two(prepare: impl FnOnce(&mut Pair), backup_mb: u64) -> String {
+    let mut pair =
+        Pair::new(|license| license.with(|license| license.sections[0].max_memory_mb = backup_mb));
+    prepare(&mut pair);
+    told(&pair.host.check(&pair.knows(Vm::polite("guest"))), 0)
+}
+
+#[test]
+fn it_warns_when_one_server_of_two_could_not_stand_in_for_the_other() {
+    let printed = of_two(|_| {}, 64);
+    assert!(!printed.contains("warning: "), "{printed}");
+    for (printed, granting, other, why) in [
+        (of_two(|_| {}, 32), "primary", "backup", "memory-limit: "),
+        (of_two(|pair| pair.backup.kill(), 64), "primary", "backup", "it can't be reached: "),
+        (of_two(|pair| pair.primary.kill(), 64), "backup", "primary", "it can't be reached: "),
+    ] {
+        let warning = format!(
+            "\nwarning: only the {granting} server would let it run; nothing stands in for it, for the {other} server would not: {why}"
+        );
+        assert!(printed.contains(&warning), "no {warning:?} in {printed}");
+    }
 }

@@ -118,7 +118,7 @@ fn all_hours_are_used(pair: &Pair) {
     let signed = statement::seal(bond, Some(grant.session), content, |bytes| server.sign(bytes));
     let grants = pair.host.file("state/grants");
     std::fs::create_dir_all(&grants).expect("a folder");
-    let file = grants.join(format!("{}-{BACKUP_ID}", server.public()));
+    let file = grants.join(format!("{}-{BACKUP_ID}-guest", server.public()));
     std::fs::write(file, witness::encode(&signed)).expect("written");
 }
 

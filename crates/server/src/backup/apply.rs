@@ -118,7 +118,7 @@ pub fn finish(home: &Home) -> Result<bool, ApplyError> {
     if let Some(marks) = &journal.raise {
         // It was sound when the restore was decided, and may have been lost since: that must not keep
         // every start from its end.
-        let opened = Embedded::open_for_service(&home.ledger(), true, clock::now().wall)?;
+        let opened = Embedded::open_for_service(&home.ledger(), None, true, clock::now().wall)?;
         let mut ledger = opened.store;
         ledger.raise(marks)?;
         // What was raised is durable without a tidy end.

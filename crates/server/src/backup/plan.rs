@@ -14,7 +14,7 @@ use ve_core::{
 };
 use ve_documents::{files, keys::VerifyingKey};
 use ve_host::{PlatformError, clock};
-use ve_store::{Begun, BegunCause, HighWater, LoadError, adopt, check_copy, marks_left};
+use ve_store::{Begun, BegunCause, HighWater, LoadError, ReadOnly, adopt, check_copy, marks_left};
 
 use super::{
     apply::{self, ASIDE, ApplyError, Journal},
@@ -269,6 +269,8 @@ fn have_same_content(here: &Path, theirs: &Path) -> bool {
 struct PresentLedger {
     /// What a sound one remembers; else why there is none.
     remembered: Result<Remembered, &'static str>,
+    /// How a sound one began, if by a loss: then its positions tell nothing of what was before.
+    anew: Option<Begun>,
     exists: bool,
     /// Everything that can be found there, in the reserve as well.
     marks: HighWater,
@@ -289,14 +291,19 @@ impl PresentLedger {
         if let Ok(remembered) = &remembered {
             marks.join(&HighWater::of(remembered));
         }
-        Ok(Self { remembered, exists, marks })
+        let anew = remembered.is_ok().then(|| begun_anew(&path)).flatten();
+        Ok(Self { remembered, anew, exists, marks })
     }
 
-    /// One that is sound and not older than the backup's stays.
+    /// One that is sound and not older than the backup's stays. One that was begun anew after the
+    /// backup was made has another history, and can't be compared with it.
     fn plan(&self, is_of_other_server: bool, stage: &Stage) -> FilePlan {
         let backup = stage.remembered.as_ref().map_or(0, |remembered| remembered.position);
         let (stays, why) = match &self.remembered {
             Ok(_) if is_of_other_server => (false, "the home's is of another server"),
+            Ok(_) if stage.remembered.is_some() && self.is_begun_after(stage) => {
+                (false, "the home's was begun anew, after a loss")
+            }
             Ok(here) if here.position >= backup => {
                 (true, "the home's is sound, and not older than the backup's")
             }
@@ -316,6 +323,17 @@ impl PresentLedger {
         };
         FilePlan { name: "ledger.db".to_string(), action, why: Some(why) }
     }
+
+    fn is_begun_after(&self, stage: &Stage) -> bool {
+        self.anew.is_some() && begun_anew(&place(&stage.folder, "ledger.db")) != self.anew
+    }
+}
+
+/// How a sound ledger began, when what was before is lost.
+fn begun_anew(ledger: &Path) -> Option<Begun> {
+    let begun = ReadOnly::open(ledger).and_then(|mut ledger| ledger.begun()).ok()??;
+    let anew = [BegunCause::Lost, BegunCause::LostEntirely, BegunCause::OfOtherServer];
+    anew.contains(&begun.cause).then_some(begun)
 }
 
 /// A name for the folder of replaced files that no restore has used yet.

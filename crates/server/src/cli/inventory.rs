@@ -7,7 +7,7 @@ use ve_core::{
 };
 use ve_documents::{key_files, key_files::LoadKeyError, keys::SigningKey};
 use ve_host::clock;
-use ve_store::ReadOnly;
+use ve_store::{HighWater, ReadOnly};
 
 use super::{exit, program::warn};
 use crate::{
@@ -54,12 +54,22 @@ fn judged(home: &Home, loaded: &Loaded) -> Result<Vec<LicenseReport>, Failure> {
     if loaded.trusted.is_empty() && loaded.unusable.is_empty() {
         return Ok(Vec::new());
     }
-    let remembered = ReadOnly::open(&home.ledger())?.remember()?;
+    let mut ledger = ReadOnly::open(&home.ledger())?;
+    let remembered = ledger.remember()?;
+    let is_lost = !ledger.has_ledger() && HighWater::of(&remembered).is_empty();
     let (trusted, unusable) = (loaded.trusted.clone(), loaded.unusable.clone());
     let (key, machine) = (known_key(home)?, read_machine(home, None)?.machine);
     let now = clock::now();
     let node = judge::node(key, machine, remembered, trusted, unusable, now);
-    Ok(reports::licenses(&node, now, false).licenses)
+    let reports = reports::licenses(&node, now, false).licenses;
+    if is_lost && reports.iter().any(|report| report.remaining_seconds.is_some()) {
+        warn(&format!(
+            "The hours used are not known: there is neither {} nor a marks.reserve with marks. All \
+             hours are shown as left; restore the latest backup with `licensectl restore`.",
+            home.ledger().display()
+        ));
+    }
+    Ok(reports)
 }
 
 /// The server's public key; without one, a key that no license is bound to.

@@ -9,6 +9,7 @@ use ve_core::{
     reason::Refusal,
     time::{SECOND_MS, spoken_duration, spoken_hours},
 };
+use ve_store::LEDGER_GONE;
 
 use super::{
     Entry, Field,
@@ -16,7 +17,8 @@ use super::{
     Module,
 };
 
-/// The entries of a note that was told at `at`; more than one only for [`Note::NoLicense`].
+/// The entries of a note that was told at `at`: more than one only for [`Note::NoLicense`], none for a
+/// meter that was raised by less than a second.
 pub fn entries(at: Timestamp, note: &Note) -> Vec<Entry> {
     let told = Told { at };
     vec![match note {
@@ -31,6 +33,12 @@ pub fn entries(at: Timestamp, note: &Note) -> Vec<Entry> {
         Note::ClockBehind(seconds) => told.clock_behind(*seconds),
         Note::ClockAhead(seconds) => told.clock_ahead(*seconds),
         Note::ClockSound => told.main(Info, "clock-sound", "The system clock is right again."),
+        // A meter's last moments: nothing that a line could show.
+        Note::MarkRaised(RaisedMark::HoursUsed { from_ms, to_ms, .. })
+            if to_ms.saturating_sub(*from_ms) < SECOND_MS =>
+        {
+            return Vec::new();
+        }
         Note::MarkRaised(raised) => told.mark_raised(raised),
         Note::HoursLow { id, remaining_ms } => told.hours_low(id, *remaining_ms),
         Note::HoldersUnknown { for_ms } => told.holders_unknown(*for_ms),
@@ -173,7 +181,8 @@ impl Told {
         let why = ledger_cause(why);
         let message = format!(
             "The ledger can't be written: {why}. Sessions go on, new ones are refused, and \
-             writing is tried again. Make room or repair the disk."
+             writing is tried again.{}",
+            ledger_advice(why)
         );
         self.main(Error, "ledger-failed", message)
     }
@@ -207,6 +216,11 @@ impl Told {
 /// Why the ledger can't be written, without saying once more that it can't.
 pub(crate) fn ledger_cause(why: &str) -> &str {
     why.strip_prefix("the ledger can't be written: ").unwrap_or(why).trim_end_matches('.')
+}
+
+/// What to do about it, where the cause doesn't say so itself; with a space before it.
+pub(crate) fn ledger_advice(why: &str) -> &'static str {
+    if why.starts_with(LEDGER_GONE) { "" } else { " Make room or repair the disk." }
 }
 
 /// Two readings of a meter, in hours where that shows a difference.

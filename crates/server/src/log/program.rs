@@ -36,6 +36,16 @@ pub fn ready() -> Entry {
     main("License server is ready to serve.").with(Field::Event, "ready")
 }
 
+/// The server begins to stop, and so many connected clients are told.
+pub fn stopping(clients: usize) -> Entry {
+    let message = match clients {
+        0 => "The server is stopping; no client is connected.".to_string(),
+        1 => "The server is stopping; 1 client is told to go elsewhere.".to_string(),
+        some => format!("The server is stopping; {some} clients are told to go elsewhere."),
+    };
+    main(message).with(Field::Event, "stopping")
+}
+
 /// The last line of every log.
 pub(super) fn terminated() -> Entry {
     main("The program is terminated.").with(Field::Event, "terminated")

@@ -46,6 +46,8 @@ async fn clients_are_told_and_their_sessions_are_kept() {
         drop((first.link, second.link));
         let (status, log) = server.ended().await;
         assert!(status.success(), "{status}: {log:#?}");
+        let told = "INFO MAIN The server is stopping; 2 clients are told to go elsewhere.";
+        assert_eq!(log.iter().filter(|line| line.ends_with(told)).count(), 1, "{log:#?}");
         assert_eq!(last_line(&site.log_text()), LAST_LINE);
 
         let server = site.start().await;

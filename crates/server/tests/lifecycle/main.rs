@@ -15,6 +15,7 @@ mod killed;
 mod licenses;
 mod notify;
 mod reload;
+mod removed;
 mod returning;
 mod server;
 mod site;

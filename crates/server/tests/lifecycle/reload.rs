@@ -70,14 +70,16 @@ async fn a_configuration_that_is_wrong_changes_nothing_and_is_named() {
     let mut running = Host::new().run(server.port(), &Emulator::new("ss5")).await.expect("a seat");
     let config = site.home().join("config.toml");
     fs::write(&config, "[log]\nkep = 3\n").expect("a file");
-    reload(&server, 1).await;
+    server.signal(Signal::HUP);
+    server.logs("INFO MAIN The licenses were read again.").await;
+    assert_eq!(server.count(DONE), 0, "{:#?}", server.log());
     let line = server.logs("ERROR MAIN The configuration stays as it was: ").await;
     let expected = format!("{}, line 2: unknown field `kep`", path(&config));
     assert!(line.contains(&expected), "{line}");
 
     // What takes effect only at the next start is said.
     fs::write(&config, "listen = \"127.0.0.1:9\"\n[log]\nkeep = 3\n").expect("a file");
-    reload(&server, 2).await;
+    reload(&server, 1).await;
     server.logs("WARN MAIN Changes of [log] take effect at the next start.").await;
     running.link.check(running.grant.session).await.expect("nothing has changed");
     assert_eq!(running.link.events_so_far(), []);

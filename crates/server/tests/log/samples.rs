@@ -115,6 +115,9 @@ fn what_clients_have_proved_and_what_runs_low_is_told_with_its_numbers() {
         RaisedMark::LicenseVersion { id: id(), from: 2, to: 3 },
         hours(10 * HOUR_MS, 12 * HOUR_MS + HOUR_MS / 2),
         hours(1_000, 61_000),
+        // No line at all.
+        hours(0, 0),
+        hours(1_000, 1_999),
         RaisedMark::Time { from: Utc(1_700_000_000), to: Utc(1_700_003_600) },
         RaisedMark::LedgerPosition { from: 100, to: 120 },
     ];

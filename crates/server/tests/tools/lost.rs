@@ -139,6 +139,70 @@ fn noise_in_the_ledgers_place_is_kept_aside_and_its_hours_are_saved() {
     assert_eq!(fs::read(aside).unwrap(), bytes);
 }
 
+#[test]
+fn the_tools_say_that_the_hours_are_not_known() {
+    let part = "The hours used are not known: there is neither ";
+    let office = with_hours(12);
+    let c2v = office.file("x.c2v");
+    let tools: [(&str, &[&str]); 3] = [
+        ("license_viewer", &[]),
+        ("licensectl", &["licenses"]),
+        ("c2v", &["--filename", c2v.to_str().unwrap()]),
+    ];
+    for (files, is_told) in [(&[][..], false), (&["ledger.db"], false), (&["marks.reserve"], true)]
+    {
+        for file in files {
+            fs::remove_file(office.home().path().join(file)).unwrap();
+        }
+        for (tool, arguments) in tools {
+            let told = office.run(tool, arguments).expect_code(0);
+            assert_eq!(told.stderr.contains(part), is_told, "{tool}: {told:?}");
+        }
+    }
+    // A license without hours has none to lose.
+    let office = Office::with_license(|license| license);
+    fs::remove_file(office.home().ledger()).unwrap();
+    let _ = fs::remove_file(office.home().marks_reserve());
+    assert_eq!(office.run("license_viewer", &[]).expect_code(0).stderr, "");
+}
+
+#[test]
+fn a_damaged_reserve_beside_a_sound_ledger_is_said() {
+    let office = with_hours(12);
+    fs::write(office.home().marks_reserve(), [0xa5; 4_096]).unwrap();
+    let (logs, _) = start(&office);
+    expect_all(&logs, &["WARN MAIN marks.reserve was damaged: nothing in it could be read."]);
+    assert!(!logs.contains("ERROR"), "{logs}");
+    // Each start has a log of its own.
+    let (logs, _) = start(&office);
+    assert!(!logs.contains("marks.reserve was damaged"), "{logs}");
+}
+
+/// Files of one home in another: hours of one server are none of the other's.
+#[test]
+fn another_servers_ledger_does_not_count_here() {
+    let (office, other) = (with_hours(12), with_hours(50));
+    // Each has had a server, which gave the ledger its name.
+    drop((Server::start(&office), Server::start(&other)));
+    for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let _ = fs::remove_file(office.home().path().join(file));
+        let _ = fs::copy(other.home().path().join(file), office.home().path().join(file));
+    }
+    let (logs, status) = start(&office);
+    expect_all(
+        &logs,
+        &[
+            "ERROR MAIN ledger.db was another server's, and none of its marks count here; it is kept",
+            &format!("Saved from marks.reserve: 12 hour(s) of {ID} version 1"),
+        ],
+    );
+    expect_all(&status, &["because the one in its place was another server's", "88 hour(s) left"]);
+    fs::copy(other.home().marks_reserve(), office.home().marks_reserve()).unwrap();
+    let (logs, status) = start(&office);
+    expect_all(&logs, &["WARN MAIN marks.reserve was another server's; it is kept as "]);
+    expect_all(&status, &["88 hour(s) left"]);
+}
+
 /// A license that is installed meanwhile doesn't hide the loss: the server finds it, and says it.
 #[test]
 fn an_installed_license_hides_no_loss() {

@@ -196,3 +196,37 @@ fn holders_stay_unknown_over_another_restart() {
     let mut store = Embedded::open(&office.home().ledger()).unwrap();
     assert!(store.remember().unwrap().sessions.is_empty());
 }
+
+/// A ledger that was begun anew counts from one again: however far it gets, it is not the newer one.
+#[test]
+fn a_ledger_that_was_begun_anew_gives_way_to_the_backups() {
+    let office = backed_up();
+    fs::remove_file(office.home().ledger()).unwrap();
+    fs::remove_file(office.home().marks_reserve()).unwrap();
+    drop(Server::start(&office));
+    use_hours(&office, 1, 2 * HOUR_MS);
+    for _ in 0..3 {
+        office.install(office.license().hours(100).sign()).expect_code(0);
+    }
+    let anew = "nothing of it was found";
+    let server = Server::start(&office);
+    let status = office.run("licensectl", &["status"]).expect_code(0).stdout;
+    assert!(status.contains(anew), "{status}");
+    drop(server);
+    // What was backed up after the loss has the same history, and is compared.
+    office.back_up("after.tar").expect_code(0);
+    let shown = office.restore_at(office.home().path(), "after.tar", &[]).expect_code(0).stdout;
+    assert!(shown.contains("sound, and not older than the backup's"), "{shown}");
+
+    let shown = restore(&office);
+    assert!(shown.contains("the home's was begun anew, after a loss"), "{shown}");
+    assert_eq!(remaining(&office), "95 hour(s)");
+    assert!(may_lack_holders(&office));
+    let server = Server::start(&office);
+    let status = office.run("licensectl", &["status"]).expect_code(0).stdout;
+    assert!(!status.contains(anew), "{status}");
+    assert!(status.contains("The ledger was restored from a backup on "), "{status}");
+    drop(server);
+    // And from here on it is compared again.
+    assert!(restore(&office).contains("sound, and not older than the backup's"));
+}

@@ -6,8 +6,12 @@ use std::{
 };
 
 use serde_json::Value;
+use ve_core::time::{HOUR_MS, SECOND_MS};
 
-use crate::office::{ID, Office};
+use crate::{
+    office::{ID, Office},
+    viewer::use_hours,
+};
 
 /// A server that is killed when it is dropped.
 pub(crate) struct Server(pub(crate) Child);
@@ -84,4 +88,25 @@ fn a_second_server_is_told_who_is_the_first() {
     }
     let part = format!("served on this host already, by process {}", server.0.id());
     copy.run("licensed", &["--listen", "127.0.0.1:0"]).expect_failure(75, &part);
+}
+
+#[test]
+fn status_asks_for_attention_when_hours_run_out() {
+    let office = Office::with_license(|license| license.hours(100));
+    let attention = |used_ms| {
+        use_hours(&office, 1, used_ms);
+        let server = Server::start(&office);
+        let status = office.run("licensectl", &["status"]).expect_code(0).stdout;
+        drop(server);
+        let lines = status.lines().filter(|line| line.starts_with("Attention: "));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(attention(90 * HOUR_MS), "");
+    let low = format!("Attention: License {ID} has 9.9 of 100 hour(s) of run time left; at zero");
+    assert!(attention(90 * HOUR_MS + SECOND_MS).starts_with(&low));
+    // What runs still is never said to have nothing left.
+    let last = format!("Attention: License {ID} has 0.1 of 100 hour(s) of run time left; at zero");
+    assert!(attention(100 * HOUR_MS - 20 * SECOND_MS).starts_with(&last));
+    let ended = format!("Attention: License {ID} version 1 is not valid: hours-exhausted: ");
+    assert!(attention(100 * HOUR_MS).starts_with(&ended));
 }

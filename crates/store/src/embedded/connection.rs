@@ -108,6 +108,11 @@ pub(super) fn fold_at_close(connection: &Connection) -> Result<(), rusqlite::Err
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
 }
 
+/// The log is left alone when the connection closes: it may be another file's by now.
+pub(super) fn leave_log(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
+}
+
 /// Makes appends go to a log beside the file, which readers don't wait for.
 pub(super) fn use_shared_log(connection: &Connection, path: &Path) -> Result<(), LoadError> {
     let mode: String = connection

@@ -16,6 +16,7 @@ use std::{
 
 use rusqlite::{Connection, Row, Transaction};
 use ve_core::{
+    id::ServerKey,
     node::event::Metered,
     time::{DAY_MS, Utc},
 };
@@ -41,6 +42,19 @@ pub struct Opened {
     pub store: Embedded,
     /// What was found.
     pub finding: Finding,
+    /// What was found in the reserve's place.
+    pub reserve: ReserveFinding,
+}
+
+/// What a start found in the reserve's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReserveFinding {
+    /// A reserve, or none.
+    Sound,
+    /// One in which nothing could be read. It was made anew.
+    Damaged,
+    /// Another server's. A new one was made; the other is here.
+    OfOtherServer(PathBuf),
 }
 
 /// What a start found in the ledger's place.
@@ -64,8 +78,10 @@ pub enum Finding {
 /// What a lost ledger left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
-    /// What is damaged; `None`: the ledger is missing.
+    /// What is damaged; `None`: the ledger is missing, or another server's.
     pub damage: Option<String>,
+    /// Whether it is another server's: then none of its marks are taken.
+    pub is_of_other_server: bool,
     /// Where its file was put; `None`: there was none.
     pub aside: Option<PathBuf>,
     /// Whether marks could be read from the damaged file.
@@ -77,36 +93,101 @@ pub struct Lost {
 }
 
 impl Embedded {
-    /// Opens the ledger at `path` for a server. One that is damaged, or missing where one must have
-    /// been (there is a reserve, or `is_expected`), is begun anew with the marks that could be saved,
-    /// and may lack holders. Noise is a damaged ledger where the reserve has marks. Any other file
-    /// that is no ledger, or a newer one, is an error as for [`Self::open`]. `now` is the wall clock.
-    pub fn open_for_service(path: &Path, is_expected: bool, now: Utc) -> Result<Opened, LoadError> {
-        let reserve = reserve::read(path);
-        match look(path)? {
-            Look::Nothing if !reserve::is_there(path) && !is_expected => {
-                Self::open(path).map(|store| Opened { store, finding: Finding::FirstStart })
-            }
-            Look::Nothing => begin_anew(path, None, reserve, now),
-            Look::Noise if reserve.is_some() => {
-                begin_anew(path, Some("there is only noise in it".to_string()), reserve, now)
-            }
-            Look::Noise => Err(LoadError::Foreign(path.to_path_buf())),
-            Look::Ledger => match Self::open(path) {
-                Err(LoadError::Damaged { why, .. }) => begin_anew(path, Some(why), reserve, now),
-                Err(error) => Err(error),
-                Ok(store) => {
-                    let finding = match store.older {
-                        Some((found, known)) => Finding::Older { found, known },
-                        None => Finding::Sound,
-                    };
-                    Ok(Opened { store, finding })
-                }
-            },
+    /// Opens the ledger at `path` for a server. One that is damaged, another server's, or missing where
+    /// one must have been (there is a reserve, or `is_expected`), is begun anew with the marks that
+    /// could be saved, and may lack holders. Noise is a damaged ledger where the reserve has marks. Any
+    /// other file that is no ledger, or a newer one, is an error as for [`Self::open`]. `server_key` is
+    /// the server's; `None`: whose the ledger is doesn't matter. `now` is the wall clock.
+    pub fn open_for_service(
+        path: &Path,
+        server_key: Option<ServerKey>,
+        is_expected: bool,
+        now: Utc,
+    ) -> Result<Opened, LoadError> {
+        let looked = look(path)?;
+        let is_expected = is_expected || reserve::is_there(path);
+        let in_reserve = look_at_reserve(path, server_key, now)?;
+        let (mut store, finding) = open_or_begin(path, looked, server_key, is_expected, now)?;
+        if let Some(server_key) = server_key {
+            store.name_owner(server_key);
         }
+        Ok(Opened { store, finding, reserve: in_reserve })
     }
 }
 
+fn open_or_begin(
+    path: &Path,
+    looked: Look,
+    server_key: Option<ServerKey>,
+    is_expected: bool,
+    now: Utc,
+) -> Result<(Embedded, Finding), LoadError> {
+    let reserve = reserve::read(path);
+    let anew = |what, reserve| begin_anew(path, what, reserve, now);
+    match looked {
+        Look::Nothing if !is_expected => {
+            Embedded::open(path).map(|store| (store, Finding::FirstStart))
+        }
+        Look::Nothing => anew(Loss::Missing, reserve),
+        Look::Noise if reserve.is_some() => {
+            anew(Loss::Damaged("there is only noise in it".to_string()), reserve)
+        }
+        Look::Noise => Err(LoadError::Foreign(path.to_path_buf())),
+        Look::Ledger if server_key.is_some_and(|key| is_of_other(path, key)) => {
+            anew(Loss::OfOtherServer, reserve)
+        }
+        Look::Ledger => match Embedded::open(path) {
+            Err(LoadError::Damaged { why, .. }) => anew(Loss::Damaged(why), reserve),
+            Err(error) => Err(error),
+            Ok(store) => {
+                let finding = match store.older {
+                    Some((found, known)) => Finding::Older { found, known },
+                    None => Finding::Sound,
+                };
+                Ok((store, finding))
+            }
+        },
+    }
+}
+
+/// Whether a ledger is known to be another server's. Where that can't be read, it isn't.
+fn is_of_other(path: &Path, server_key: ServerKey) -> bool {
+    let Ok(connection) = connection::open(path, Access::Read) else { return false };
+    let owner: Result<String, _> =
+        connection.query_row("SELECT server_key FROM marks", [], |row| row.get(0));
+    owner.is_ok_and(|owner| owner.parse().is_ok_and(|owner: ServerKey| owner != server_key))
+}
+
+/// A reserve of another server is put aside before anything reads its marks.
+fn look_at_reserve(
+    path: &Path,
+    server_key: Option<ServerKey>,
+    now: Utc,
+) -> Result<ReserveFinding, LoadError> {
+    if reserve::is_damaged(path) {
+        return Ok(ReserveFinding::Damaged);
+    }
+    let is_of_other =
+        |content: Content| server_key.is_some_and(|server_key| content.is_of_other(server_key));
+    if !reserve::read(path).is_some_and(is_of_other) {
+        return Ok(ReserveFinding::Sound);
+    }
+    let from = reserve::path_beside(path);
+    let goal = free_name(&from, "foreign", now);
+    fs::rename(&from, &goal)
+        .and_then(|()| connection::sync_folder(path))
+        .map_err(|error| connection::unreadable(&from, &error))?;
+    Ok(ReserveFinding::OfOtherServer(goal))
+}
+
+/// Why a ledger is begun anew.
+enum Loss {
+    Missing,
+    Damaged(String),
+    OfOtherServer,
+}
+
+#[derive(Debug, Clone, Copy)]
 enum Look {
     Nothing,
     Noise,
@@ -146,22 +227,29 @@ pub(super) fn raise(ledger: &mut Ledger, marks: &HighWater) -> Result<(), rusqli
 
 fn begin_anew(
     path: &Path,
-    damage: Option<String>,
+    why: Loss,
     reserve: Option<Content>,
     now: Utc,
-) -> Result<Opened, LoadError> {
+) -> Result<(Embedded, Finding), LoadError> {
+    let is_of_other_server = matches!(why, Loss::OfOtherServer);
+    let word = if is_of_other_server { "foreign" } else { "damaged" };
+    let damage = if let Loss::Damaged(damage) = why { Some(damage) } else { None };
     let salvaged = if damage.is_some() { salvage(path, now) } else { HighWater::default() };
     let from_reserve = reserve.as_ref().is_some_and(|content| !content.marks.is_empty());
     let from_ledger = !salvaged.is_empty();
     let saved = save(path, reserve, &salvaged)?;
-    let aside = put_aside(path, now)?;
-    let cause = if saved.is_empty() { BegunCause::LostEntirely } else { BegunCause::Lost };
+    let aside = put_aside(path, word, now)?;
+    let cause = match (is_of_other_server, saved.is_empty()) {
+        (true, _) => BegunCause::OfOtherServer,
+        (false, true) => BegunCause::LostEntirely,
+        (false, false) => BegunCause::Lost,
+    };
     make(path, &saved, Begun { at: now, cause })?;
     let limits = Limits::default();
     let (connection, _) = super::open_file(path, limits, |_| Ok(()))?;
     let store = Embedded::over(connection, path, limits, true)?;
-    let lost = Lost { damage, aside, from_ledger, from_reserve, saved };
-    Ok(Opened { store, finding: Finding::Lost(lost) })
+    let lost = Lost { damage, is_of_other_server, aside, from_ledger, from_reserve, saved };
+    Ok((store, Finding::Lost(lost)))
 }
 
 /// Makes what was read of a damaged ledger durable in the reserve, and gives all marks that there are.
@@ -202,8 +290,8 @@ fn make(path: &Path, marks: &HighWater, begun: Begun) -> Result<(), LoadError> {
 }
 
 /// Renames what is in the ledger's place, log first, and says where the ledger itself is now.
-fn put_aside(path: &Path, now: Utc) -> Result<Option<PathBuf>, LoadError> {
-    let goal = free_name(path, now);
+fn put_aside(path: &Path, word: &str, now: Utc) -> Result<Option<PathBuf>, LoadError> {
+    let goal = free_name(path, word, now);
     let mut aside = None;
     for suffix in connection::SUFFIXES {
         let (from, to) = (with_suffix(path, suffix), with_suffix(&goal, suffix));
@@ -226,10 +314,10 @@ fn put_aside(path: &Path, now: Utc) -> Result<Option<PathBuf>, LoadError> {
 }
 
 /// `ledger.db.damaged-20261122T200803Z`, with a number behind it where that is taken.
-fn free_name(path: &Path, now: Utc) -> PathBuf {
+fn free_name(path: &Path, word: &str, now: Utc) -> PathBuf {
     let stamp: String = now.to_string().chars().filter(char::is_ascii_digit).collect();
     let (day, time) = stamp.split_at(8.min(stamp.len()));
-    let name = with_suffix(path, &format!(".damaged-{day}T{time}Z"));
+    let name = with_suffix(path, &format!(".{word}-{day}T{time}Z"));
     let is_free = |name: &PathBuf| {
         connection::SUFFIXES
             .iter()
@@ -339,7 +427,7 @@ mod tests {
         fs::create_dir(connection::folder_of(&copy)).expect("a folder");
         fs::copy(&path, &copy).expect("a ledger");
         fs::copy(reserve::path_beside(&path), reserve::path_beside(&copy)).expect("a reserve");
-        let opened = Embedded::open_for_service(&copy, true, Utc(0)).expect("a ledger");
+        let opened = Embedded::open_for_service(&copy, None, true, Utc(0)).expect("a ledger");
         assert_eq!(opened.finding, Finding::Older { found: 1, known: 9 });
     }
 }

@@ -3,7 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
-use ve_core::node::event::{Record, Remembered};
+use ve_core::{
+    id::ServerKey,
+    node::event::{Record, Remembered},
+};
 
 mod adopted;
 mod connection;
@@ -16,7 +19,7 @@ mod write;
 
 pub use self::{
     adopted::{adopt, check_copy},
-    lost::{Finding, Lost, Opened, marks_left},
+    lost::{Finding, Lost, Opened, ReserveFinding, marks_left},
     read_only::ReadOnly,
 };
 use self::{
@@ -26,15 +29,18 @@ use self::{
 };
 use crate::{
     high_water::HighWater,
+    place::FileId,
     reserve::{self, Content, Reserve},
     rules::{Limits, only_marks},
-    store::{AppendFailure, Begun, CloseError, Denied, LoadError, Store},
+    store::{AppendFailure, Begun, CloseError, Denied, LEDGER_GONE, LoadError, Store},
 };
 
 /// An open ledger. Its owner sees to it that there is no second one: a home has one server.
 #[derive(Debug)]
 pub struct Embedded {
     ledger: Ledger,
+    /// The file that is open. Whatever else stands in its place is not this ledger.
+    file: Option<FileId>,
     limits: Limits,
     is_new: bool,
     /// The ledger's last position and the one that it had once, when it is an older one.
@@ -76,6 +82,7 @@ impl Embedded {
         is_new: bool,
     ) -> Result<Self, LoadError> {
         let mut ledger = Ledger { connection, path: path.to_path_buf() };
+        let file = FileId::at(path);
         let mut own = HighWater::of(&ledger.remember()?);
         refuse_beyond_belief(&own, path)?;
         let (reserve, found) = Reserve::open(path);
@@ -91,14 +98,24 @@ impl Embedded {
             own.clone_from(&marks);
         }
         let ledger_position = if older.is_some() { marks.position } else { own.position };
-        let mut content = Content { ledger_position, marks };
+        let mut content = Content { ledger_position, marks, server_key: found.server_key };
         content.marks.prune();
-        let mut store = Self { ledger, limits, is_new, older, reserve, content };
+        let mut store = Self { ledger, file, limits, is_new, older, reserve, content };
         if store.content != found {
             // Its trouble can be asked for.
             let _ = store.reserve.write(&store.content);
         }
         Ok(store)
+    }
+
+    /// Notes whose ledger and reserve these are. Where there is no room for it, the next start does it.
+    fn name_owner(&mut self, server_key: ServerKey) {
+        let named = change(&mut self.ledger, |transaction| write::name(transaction, server_key));
+        if named.is_ok() && self.content.server_key != Some(server_key) {
+            self.content.server_key = Some(server_key);
+            // Its trouble can be asked for.
+            let _ = self.reserve.write(&self.content);
+        }
     }
 
     /// Whether [`Self::open`] found nothing and began a new ledger.
@@ -115,6 +132,12 @@ impl Embedded {
     /// can't be written when the disk is full, and a lost ledger has no second copy of its marks.
     pub fn reserve_trouble(&self) -> Option<&str> {
         self.reserve.trouble()
+    }
+
+    /// Whether the path still leads to the file that is open. What is written to another one would be
+    /// gone with this process.
+    fn is_in_place(&self) -> bool {
+        self.file.is_some() && FileId::at(&self.ledger.path) == self.file
     }
 
     /// Raises the ledger to marks from elsewhere, durably; lower ones change nothing.
@@ -193,6 +216,9 @@ impl Store for Embedded {
     }
 
     fn append(&mut self, batches: &[&[Record]]) -> Result<(), AppendFailure> {
+        if !self.is_in_place() {
+            return Err(AppendFailure::Ledger(LEDGER_GONE.to_string()));
+        }
         write::append(&mut self.ledger.connection, batches, self.limits)?;
         let mut has_marks = false;
         for record in batches.iter().copied().flatten() {
@@ -228,7 +254,14 @@ impl Store for Embedded {
     fn close(mut self) -> Result<(), CloseError> {
         // The position and the last session's number, which lag behind.
         let _ = self.reserve.write(&self.content);
+        let is_in_place = self.is_in_place();
         let connection = self.ledger.connection;
+        if !is_in_place {
+            // What stands there now has a log of its own, which must not be taken away.
+            return connection::leave_log(&connection)
+                .and_then(|()| connection.close().map_err(|(_, error)| error))
+                .map_err(|error| CloseError(words::of(&error)));
+        }
         let folded = connection
             .busy_timeout(Duration::ZERO)
             .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));

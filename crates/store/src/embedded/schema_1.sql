@@ -9,9 +9,10 @@ CREATE TABLE marks (
     records INTEGER NOT NULL,       -- rows of records
     denials INTEGER NOT NULL,       -- rows of denials
     may_lack_holders INTEGER NOT NULL, -- 1: seats may have holders that no session names
-    begun TEXT                      -- how it began after a loss or a restore, as JSON
+    begun TEXT,                     -- how it began after a loss or a restore, as JSON
+    server_key TEXT                 -- whose it is, hexadecimal; null: no server had it yet
 ) STRICT;
-INSERT INTO marks VALUES (1, 0, 0, NULL, 0, 0, 0, NULL);
+INSERT INTO marks VALUES (1, 0, 0, NULL, 0, 0, 0, NULL, NULL);
 
 -- The audit trail, the newest rows of it.
 CREATE TABLE records (

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use ve_core::{
-    id::SessionNumber,
+    id::{ServerKey, SessionNumber},
     node::event::{BlockedRun, Event, Record, SessionRecord},
     time::Utc,
 };
@@ -75,6 +75,15 @@ pub(super) fn doubt(
     execute(transaction, "UPDATE marks SET may_lack_holders = 1", [])?;
     let Some(begun) = begun else { return Ok(()) };
     execute(transaction, "UPDATE marks SET begun = ?1", [json(&begun)])
+}
+
+/// Notes whose ledger it is, unless that is known.
+pub(super) fn name(
+    transaction: &Transaction<'_>,
+    server_key: ServerKey,
+) -> Result<(), rusqlite::Error> {
+    let sql = "UPDATE marks SET server_key = ?1 WHERE server_key IS NULL";
+    execute(transaction, sql, [server_key.to_string()])
 }
 
 fn ledger_failure(error: &rusqlite::Error) -> AppendFailure {

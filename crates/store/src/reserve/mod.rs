@@ -14,6 +14,8 @@ pub(crate) mod slots;
 
 pub(crate) use slots::Content;
 
+use crate::place::FileId;
+
 /// The reserve's name, beside `ledger.db`.
 pub const RESERVE_NAME: &str = "marks.reserve";
 
@@ -50,6 +52,15 @@ pub(crate) fn is_there(ledger: &Path) -> bool {
     fs::symlink_metadata(path_beside(ledger)).is_ok_and(|file| file.is_file())
 }
 
+/// Whether the reserve of the ledger at `ledger` has been written, and nothing in it can be read.
+pub(crate) fn is_damaged(ledger: &Path) -> bool {
+    let read = |file: File| bytes(&file);
+    // One that was made and never written is all zeros.
+    open_file(&path_beside(ledger), false)
+        .and_then(read)
+        .is_ok_and(|bytes| slots::newest(&bytes).is_none() && bytes.iter().any(|byte| *byte != 0))
+}
+
 impl Reserve {
     /// Opens the reserve of the ledger at `ledger`, or makes it.
     pub(crate) fn open(ledger: &Path) -> (Self, Option<Content>) {
@@ -73,7 +84,8 @@ impl Reserve {
     }
 
     fn try_write(&mut self, content: &Content) -> Result<(), String> {
-        if self.file.is_none() {
+        if !self.is_in_place() {
+            self.file = None;
             self.floor = self.get_ready()?;
         }
         let sequence = self.sequence + 1;
@@ -87,6 +99,12 @@ impl Reserve {
         written.map_err(|error| self.words(&error))?;
         self.sequence = sequence;
         Ok(())
+    }
+
+    /// Whether the open file is still the reserve: what is written to a removed one is lost.
+    fn is_in_place(&self) -> bool {
+        let open = self.file.as_ref().and_then(|file| file.metadata().ok());
+        open.is_some_and(|open| FileId::at(&self.path) == Some(FileId::of(&open)))
     }
 
     fn get_ready(&mut self) -> Result<Option<Content>, String> {

@@ -6,6 +6,7 @@
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use serde::{Deserialize, Serialize};
+use ve_core::id::ServerKey;
 
 use crate::high_water::HighWater;
 
@@ -27,14 +28,29 @@ pub(crate) struct Content {
     pub(crate) ledger_position: u64,
     /// The marks.
     pub(crate) marks: HighWater,
+    /// The server that they are of; `None`: no server had them yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) server_key: Option<ServerKey>,
 }
 
 impl Content {
     /// This, and all that is higher in `floor`.
     pub(super) fn above(&self, floor: &Self) -> Self {
+        if self.server_key.is_some_and(|key| floor.is_of_other(key)) {
+            return self.clone();
+        }
         let mut marks = self.marks.clone().joined(&floor.marks);
         marks.prune();
-        Self { ledger_position: self.ledger_position.max(floor.ledger_position), marks }
+        Self {
+            ledger_position: self.ledger_position.max(floor.ledger_position),
+            marks,
+            server_key: self.server_key.or(floor.server_key),
+        }
+    }
+
+    /// Whether they are known to be another server's.
+    pub(crate) fn is_of_other(&self, server_key: ServerKey) -> bool {
+        self.server_key.is_some_and(|key| key != server_key)
     }
 }
 
@@ -103,7 +119,7 @@ mod tests {
         let id: ve_core::id::LicenseId = "01.00000001.002.044".parse().expect("a license ID");
         marks.versions.insert(id.clone(), 1);
         marks.meters.insert((id, 1), Metered { used_ms: number * 1_000, charged_to: None });
-        Content { ledger_position: number, marks }
+        Content { ledger_position: number, marks, server_key: None }
     }
 
     fn write(file: &mut [u8], sequence: u64, bytes: usize) {

@@ -12,7 +12,7 @@ use crate::events::{Home, license, metered, opened, record, seen, used};
 const NOW: Utc = Utc(1_763_842_083);
 
 fn start(home: &Home) -> Finding {
-    Embedded::open_for_service(&home.ledger(), false, NOW).expect("a ledger").finding
+    Embedded::open_for_service(&home.ledger(), None, false, NOW).expect("a ledger").finding
 }
 
 fn journal(home: &Home) -> std::path::PathBuf {
@@ -79,7 +79,8 @@ fn noise_beside_a_reserve_with_marks_is_a_damaged_ledger() {
         store.append(&[&[record(1, used(1, 1, 900))]]).expect("durable");
         store.close().expect("a tidy end");
         fs::write(home.ledger(), noise).expect("a file");
-        let opened = Embedded::open_for_service(&home.ledger(), false, NOW).expect("a ledger");
+        let opened =
+            Embedded::open_for_service(&home.ledger(), None, false, NOW).expect("a ledger");
         let Finding::Lost(lost) = opened.finding else { panic!("{:?}", opened.finding) };
         assert_eq!(lost.saved.meters, [((license(1), 1), metered(900))].into());
         assert_eq!(fs::read(lost.aside.expect("it is kept")).expect("a file"), noise);
@@ -100,7 +101,8 @@ fn a_number_that_nobody_gave_is_damage() {
         drop(other);
         let error = check_copy(&home.ledger()).expect_err("refused");
         assert!(matches!(error, LoadError::Damaged { .. }), "{column}: {error}");
-        let opened = Embedded::open_for_service(&home.ledger(), false, NOW).expect("a ledger");
+        let opened =
+            Embedded::open_for_service(&home.ledger(), None, false, NOW).expect("a ledger");
         assert!(matches!(opened.finding, Finding::Lost(_)), "{column}: {:?}", opened.finding);
         let mut store = opened.store;
         let remembered = store.remember().expect("a ledger");

@@ -3,9 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use rusqlite::Connection;
-use ve_core::time::Utc;
+use ve_core::{id::ServerKey, time::Utc};
 use ve_store::{
-    Begun, BegunCause, Embedded, Finding, HighWater, LoadError, Lost, Opened, ReadOnly, Store,
+    Begun, BegunCause, Embedded, Finding, HighWater, LoadError, Lost, Opened, ReadOnly,
+    ReserveFinding, Store,
 };
 
 use crate::events::{Home, license, marked, metered, opened, record, seen, used};
@@ -40,7 +41,7 @@ fn grown(closed: bool) -> (Home, HighWater) {
 }
 
 fn start(home: &Home, is_expected: bool) -> Opened {
-    Embedded::open_for_service(&home.ledger(), is_expected, NOW).expect("a ledger")
+    Embedded::open_for_service(&home.ledger(), None, is_expected, NOW).expect("a ledger")
 }
 
 fn lost(opened: &Opened) -> &Lost {
@@ -60,7 +61,7 @@ fn expect_saved(home: &Home, opened: Opened, marks: &HighWater, cause: BegunCaus
         assert!(remembered.may_lack_holders && remembered.sessions.is_empty(), "{start}");
         assert_eq!(store.begun(), Ok(Some(Begun { at: NOW, cause })), "{start}");
         drop(store);
-        let again = Embedded::open_for_service(&home.ledger(), true, NOW).expect("a ledger");
+        let again = Embedded::open_for_service(&home.ledger(), None, true, NOW).expect("a ledger");
         assert_eq!(again.finding, Finding::Sound, "{start}");
         store = again.store;
     }
@@ -182,13 +183,13 @@ fn a_time_mark_that_is_noise_is_not_believed() {
 fn what_is_no_ledger_or_a_newer_one_stays_an_error() {
     let home = Home::new();
     fs::write(home.ledger(), vec![0xa5; 9_000]).expect("a file");
-    let refused = Embedded::open_for_service(&home.ledger(), true, NOW).map(|_| ());
+    let refused = Embedded::open_for_service(&home.ledger(), None, true, NOW).map(|_| ());
     assert_eq!(refused, Err(LoadError::Foreign(home.ledger())));
     let (home, _) = grown(true);
     let newer = Connection::open(home.ledger()).expect("a database");
     newer.pragma_update(None, "user_version", 2).expect("a format");
     drop(newer);
-    let refused = Embedded::open_for_service(&home.ledger(), true, NOW).map(|_| ());
+    let refused = Embedded::open_for_service(&home.ledger(), None, true, NOW).map(|_| ());
     assert!(matches!(refused, Err(LoadError::Newer { .. })), "{refused:?}");
 }
 
@@ -265,4 +266,73 @@ fn two_losses_in_one_second_keep_both_files() {
     assert!(aside.iter().all(|path| path.exists()));
     let begun = ReadOnly::open(&home.ledger()).and_then(|mut reader| reader.begun());
     assert_eq!(begun, Ok(Some(Begun { at: NOW, cause: BegunCause::Lost })));
+}
+
+const OURS: ServerKey = ServerKey([1; 32]);
+const THEIRS: ServerKey = ServerKey([2; 32]);
+
+fn serve(home: &Home, server_key: ServerKey) -> Opened {
+    Embedded::open_for_service(&home.ledger(), Some(server_key), true, NOW).expect("a ledger")
+}
+
+/// Another server's home, in which a few hours were used.
+fn theirs() -> Home {
+    let (home, _) = grown(true);
+    // The first server that opens it gives it its name, and keeps it.
+    for _ in 0..2 {
+        let opened = serve(&home, THEIRS);
+        assert_eq!((opened.finding, opened.reserve), (Finding::Sound, ReserveFinding::Sound));
+        opened.store.close().expect("a tidy end");
+    }
+    home
+}
+
+#[test]
+fn another_servers_ledger_is_put_aside_and_its_marks_do_not_count() {
+    for with_reserve in [true, false] {
+        let (home, theirs) = (Home::new(), theirs());
+        let mut ours = Embedded::open_for_service(&home.ledger(), Some(OURS), false, NOW)
+            .expect("a ledger")
+            .store;
+        ours.append(&[&[record(1, used(3, 1, 700))]]).expect("durable");
+        ours.close().expect("a tidy end");
+        fs::copy(theirs.ledger(), home.ledger()).expect("a copy");
+        if with_reserve {
+            fs::copy(theirs.reserve(), home.reserve()).expect("a copy");
+        }
+        let mut opened = serve(&home, OURS);
+        let found = lost(&opened);
+        assert!(found.is_of_other_server && !found.from_ledger, "{found:?}");
+        assert_eq!(found.from_reserve, !with_reserve);
+        let aside = found.aside.clone().expect("it is kept");
+        assert!(aside.to_string_lossy().contains("ledger.db.foreign-"), "{aside:?}");
+        assert_eq!(fs::read(aside).ok(), fs::read(theirs.ledger()).ok());
+        assert_eq!(
+            matches!(&opened.reserve, ReserveFinding::OfOtherServer(aside) if aside.exists()),
+            with_reserve
+        );
+        let remembered = opened.store.remember().expect("a ledger");
+        let hours = remembered.meters.iter().map(|((id, _), metered)| (id, metered.used_ms));
+        let expected = (license(3), 700);
+        let expected = (!with_reserve).then_some((&expected.0, expected.1));
+        assert!(hours.eq(expected), "{remembered:?}");
+        assert!(remembered.may_lack_holders);
+        let cause = BegunCause::OfOtherServer;
+        assert_eq!(opened.store.begun(), Ok(Some(Begun { at: NOW, cause })));
+        drop(opened);
+        let again = serve(&home, OURS);
+        assert_eq!((again.finding, again.reserve), (Finding::Sound, ReserveFinding::Sound));
+    }
+}
+
+#[test]
+fn a_damaged_reserve_beside_a_sound_ledger_is_told_and_made_anew() {
+    let (home, marks) = grown(true);
+    fs::write(home.reserve(), vec![0xa5; 128 * 1024]).expect("a file");
+    let opened = start(&home, true);
+    assert_eq!((opened.finding, opened.reserve), (Finding::Sound, ReserveFinding::Damaged));
+    drop(opened.store);
+    let again = start(&home, true);
+    assert_eq!((again.finding, again.reserve), (Finding::Sound, ReserveFinding::Sound));
+    assert_eq!(ve_store::marks_left(&home.ledger(), NOW), marks);
 }

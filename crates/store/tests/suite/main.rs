@@ -10,6 +10,7 @@ mod killed;
 mod leftovers;
 mod lost;
 mod reading;
+mod removed;
 mod reserve;
 mod restored;
 mod sequences;
