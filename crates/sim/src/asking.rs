@@ -1,5 +1,7 @@
 //! The client's end of a link: questions out, answers in, as the product's client shell does it.
 
+use std::cmp::Reverse;
+
 use ve_core::{
     client::io::{Attempt, Input},
     grant::Grant,
@@ -17,6 +19,7 @@ use ve_wire::{
 
 use crate::{
     Bug,
+    client::Seat,
     fact::Fact,
     network::{End, Link, Message, Question, Side, Way},
     world::{Event, World},
@@ -91,18 +94,17 @@ impl World {
             session: session.map_or_else(Vec::new, |session| session.0.to_vec()),
             run: program.run.0.to_vec(),
             probe: false,
-            witnesses: self.witnesses_for(seat.host, server),
+            witnesses: self.witnesses_for(seat, server),
         };
         self.transmit(link, Side::Server, Message::Login(Box::new(login)));
     }
 
-    /// The latest grants of this server to this host.
-    fn witnesses_for(&self, host: usize, server: usize) -> Vec<proto::Signed> {
-        let kept = self.hosts[host].witnesses.iter();
-        let mut kept: Vec<_> =
-            kept.filter(|((of, _), _)| *of == server).map(|(_, kept)| kept).collect();
-        kept.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        kept.into_iter().take(MAX_WITNESSES).map(|(_, signed)| signed.clone()).collect()
+    /// The latest grants of this server to this host, the emulator's own first.
+    fn witnesses_for(&self, seat: &Seat, server: usize) -> Vec<proto::Signed> {
+        let kept = self.hosts[seat.host].witnesses.iter();
+        let mut kept: Vec<_> = kept.filter(|((of, ..), _)| *of == server).collect();
+        kept.sort_by_key(|((.., emulator), (at, _))| (*emulator != seat.name, Reverse(*at)));
+        kept.into_iter().take(MAX_WITNESSES).map(|(_, (_, signed))| signed.clone()).collect()
     }
 
     pub(crate) fn ask_check(&mut self, client: usize, attempt: Attempt, session: SessionId) {
@@ -238,8 +240,9 @@ impl World {
         grant: &Grant,
         signed: &proto::Signed,
     ) {
-        let host = &mut self.hosts[self.seats[client].host];
-        host.witnesses.insert((server, grant.license_id.clone()), (self.at, signed.clone()));
+        let seat = &self.seats[client];
+        let key = (server, grant.license_id.clone(), seat.name.clone());
+        self.hosts[seat.host].witnesses.insert(key, (self.at, signed.clone()));
     }
 
     fn hear_revoked(&mut self, link: LinkId, signed: &proto::Signed) {

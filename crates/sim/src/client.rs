@@ -32,8 +32,8 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) awake: bool,
     pub(crate) powered: bool,
-    /// The last grants, by server and license, with the moment they came.
-    pub(crate) witnesses: BTreeMap<(usize, LicenseId), (At, proto::Signed)>,
+    /// The last grants, by server, license and emulator, with the moment they came.
+    pub(crate) witnesses: BTreeMap<(usize, LicenseId, Name), (At, proto::Signed)>,
 }
 
 impl Host {

@@ -111,6 +111,9 @@ pub(crate) struct ClientBook {
     pub(crate) holds: BTreeMap<Attempt, Held>,
     /// The seat that it runs on, or ran on last.
     pub(crate) on: Option<SeatName>,
+    /// The session that was promised its seat until its emulator can't be running any more, and the
+    /// seat; no grant of a later version takes that back.
+    promised: Option<(SeatName, SessionId)>,
     pub(crate) grace: GraceBook,
     pub(crate) last_refusal: Option<ReasonCode>,
     /// The administrator has released this run: it must be started anew.
@@ -266,10 +269,16 @@ impl Books {
             Fact::Granted { client, server, attempt, grant, .. } => {
                 let book = &mut self.clients[*client];
                 let terms = (grant.license_id.clone(), grant.marks.license_version);
-                let grace_ms = self.issued.get(&terms).map_or(0, |license| license.grace_ms);
+                let license = self.issued.get(&terms);
+                let grace_ms = license.map_or(0, |license| license.grace_ms);
+                let through_grace = license.is_some_and(|license| license.lease == Lease::Grace);
                 let seat = (*server, grant.license_id.clone(), grant.product_code.clone());
                 book.grace.granted(grace_ms);
                 book.holds.insert(*attempt, Held { seat: seat.clone(), grace_ms });
+                let known = book.promised.as_ref().is_some_and(|(_, id)| *id == grant.session);
+                if through_grace || !known {
+                    book.promised = through_grace.then(|| (seat.clone(), grant.session));
+                }
                 book.on = Some(seat);
                 return;
             }
@@ -430,6 +439,13 @@ impl ClientBook {
     }
 
     /// Whether the guest is there, and its host awake.
+    /// Whether it runs on a seat that is reserved for it until it can't run any more. Who got its seat
+    /// before the license promised that has no part in it.
+    pub(crate) fn runs_with_promise(&self, seat: &SeatName) -> bool {
+        let on = |(promised, _): &(SeatName, SessionId)| promised == seat;
+        self.runs() && self.on.as_ref() == Some(seat) && self.promised.as_ref().is_some_and(on)
+    }
+
     pub(crate) fn runs(&self) -> bool {
         self.guest != GuestBook::None && !self.asleep
     }

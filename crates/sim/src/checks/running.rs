@@ -15,18 +15,18 @@ impl Invariant for Running {
 
     fn see(&mut self, books: &Books, _: At, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Granted { client, server, grant, .. } = fact else { return Ok(()) };
-        let seat = Some((*server, grant.license_id.clone(), grant.product_code.clone()));
+        let seat = (*server, grant.license_id.clone(), grant.product_code.clone());
         let Some(license) = books.terms(&grant.license_id, grant.marks.license_version) else {
             return Ok(());
         };
-        if license.lease != Lease::Grace || books.clients[*client].on == seat {
+        if license.lease != Lease::Grace || books.clients[*client].on.as_ref() == Some(&seat) {
             return Ok(());
         }
         let others = books
             .clients
             .iter()
             .enumerate()
-            .filter(|(other, book)| other != client && book.runs() && book.on == seat);
+            .filter(|(other, book)| other != client && book.runs_with_promise(&seat));
         let others: Vec<usize> = others.map(|(other, _)| other).collect();
         if others.len() < grant.instances as usize {
             return Ok(());
