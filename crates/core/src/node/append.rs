@@ -80,9 +80,11 @@ impl Appends {
         self.failing
     }
 
-    /// Continues above `position`, which some client has seen.
+    /// Continues above `position`, which some client has seen. It was durable once, so no grant says
+    /// less from now on: a weaker one would take the place of what its client has to show.
     pub(super) fn go_on_above(&mut self, position: u64) {
         self.position = self.position.max(position);
+        self.durable_position = self.durable_position.max(position);
     }
 
     /// The append that was decided last.

@@ -57,6 +57,8 @@ fn a_restored_home_works_at_once_and_has_gained_no_hours() {
         "short by what was used since its last check"
     );
     assert_eq!(back.remaining_ms, Some(4 * HOUR_MS));
+    let (shown, now) = (last.marks.ledger_position, back.marks.ledger_position);
+    assert!(now >= shown, "{now} is weaker than {shown}, which its client has to show otherwise");
     let marks = raised(&server);
     assert!(
         matches!(marks[..], [RaisedMark::LedgerPosition { .. }, RaisedMark::HoursUsed { .. }, ..]),
