@@ -51,8 +51,8 @@ async fn a_server_that_breaks_off_is_found_again_and_nobody_notices() {
             .await;
         let mut program = Program::start(&server, &[port]);
         program.until_started().await;
-        let todos = program.lives_until(|| server.logins().len() == 2).await;
-        assert_eq!(todos, [], "{name}");
+        let instructions = program.lives_until(|| server.logins().len() == 2).await;
+        assert_eq!(instructions, [], "{name}");
         assert_eq!(server.logins(), [vec![], vec![1; 16]], "{name}: its own seat");
     }
 }
@@ -107,8 +107,8 @@ async fn a_check_is_answered_for_its_own_session_or_not_at_all() {
         .await;
     let mut program = Program::start(&server, &[port]);
     program.until_started().await;
-    let todos = program.lives_until(|| server.logins().len() == 2).await;
-    assert_eq!(todos, []);
+    let instructions = program.lives_until(|| server.logins().len() == 2).await;
+    assert_eq!(instructions, []);
     assert_eq!(server.logins()[1], [1; 16], "the other session was not taken");
 }
 
@@ -129,8 +129,12 @@ async fn a_seat_is_given_back_and_the_end_waits_for_it() {
     let mut program = Program::start(&server, &[port]);
     program.until_started().await;
     program.report(Report::GuestEnded);
-    let todos = program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
-    assert_eq!(todos, [Instruction::Tell(Told::LoggedOut(0)), Instruction::Exit(Exit::AsGuest)]);
+    let instructions =
+        program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
+    assert_eq!(
+        instructions,
+        [Instruction::Tell(Told::LoggedOut(0)), Instruction::Exit(Exit::AsGuest)]
+    );
 }
 
 #[tokio::test]
@@ -153,8 +157,13 @@ async fn a_server_of_another_customer_does_not_stand_in() {
         })
         .await;
     let mut program = Program::start(&primary, &[primary_port, backup_port]);
-    let todos = program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
-    assert_eq!(todos.last(), Some(&Instruction::Exit(Exit::Refused(refusal()))), "{todos:?}");
+    let instructions =
+        program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
+    assert_eq!(
+        instructions.last(),
+        Some(&Instruction::Exit(Exit::Refused(refusal()))),
+        "{instructions:?}"
+    );
     assert_eq!((primary.logins().len(), backup.logins().len()), (1, 0));
 }
 
@@ -175,22 +184,27 @@ async fn waiting_can_be_broken_off_at_any_time() {
     let server = Server::new();
     let port = server.serve(async |mut talk: Talk| well(&mut talk).await).await;
     let mut program = Program::start(&server, &[port]);
-    let mut todos = vec![];
-    while todos.last() != Some(&Instruction::StartGuest) {
-        todos.extend(program.next_within(Duration::from_micros(50)).await);
+    let mut instructions = vec![];
+    while instructions.last() != Some(&Instruction::StartGuest) {
+        instructions.extend(program.next_within(Duration::from_micros(50)).await);
     }
     let expected = [
         Instruction::Tell(Told::Trying(0)),
         Instruction::Tell(Told::Licensed(0, grant(1))),
         Instruction::StartGuest,
     ];
-    assert_eq!(todos, expected, "each once, and in order");
+    assert_eq!(instructions, expected, "each once, and in order");
 }
 
 #[tokio::test]
 async fn without_a_server_there_is_no_license() {
     let mut program = Program::start(&Server::new(), &[]);
-    let todos = program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
+    let instructions =
+        program.until(|instruction| matches!(instruction, Instruction::Exit(_))).await;
     let why = "no license server is configured".to_owned();
-    assert_eq!(todos.last(), Some(&Instruction::Exit(Exit::NoServer(why))), "{todos:?}");
+    assert_eq!(
+        instructions.last(),
+        Some(&Instruction::Exit(Exit::NoServer(why))),
+        "{instructions:?}"
+    );
 }

@@ -79,11 +79,15 @@ async fn a_message_that_comes_too_late_proves_nothing() {
     let mut program = Program::with_clock(config, folder, clock_of_a_machine_that_sleeps);
     program.until_started().await;
     SLEPT_MS.store(HOUR_MS, Ordering::Relaxed);
-    let todos = program.until(|todo| matches!(todo, Instruction::Tell(Told::EndsWithin(_)))).await;
-    let Some(Instruction::Tell(Told::EndsWithin(left_ms))) = todos.last() else { unreachable!() };
+    let instructions = program
+        .until(|instruction| matches!(instruction, Instruction::Tell(Told::EndsWithin(_))))
+        .await;
+    let Some(Instruction::Tell(Told::EndsWithin(left_ms))) = instructions.last() else {
+        unreachable!()
+    };
     // The grace period began when the time-out was over, in the machine's sleep.
     let expected_ms = HOUR_MS..=HOUR_MS + 2 * MINUTE_MS;
-    assert!(expected_ms.contains(left_ms), "{todos:?}");
+    assert!(expected_ms.contains(left_ms), "{instructions:?}");
 }
 
 #[tokio::test]
@@ -104,8 +108,8 @@ async fn a_server_that_is_about_to_stop_still_answers() {
     let mut program = Program::start(&server, &[port]);
     program.until_started().await;
     let checked = || server.heard().iter().any(|asked| matches!(asked, Asked::Check(_)));
-    let todos = program.lives_until(checked).await;
-    assert_eq!(todos, [], "nothing is lost, and nothing is told");
+    let instructions = program.lives_until(checked).await;
+    assert_eq!(instructions, [], "nothing is lost, and nothing is told");
     assert_eq!(server.logins().len(), 1, "the link goes on");
 }
 
@@ -145,12 +149,13 @@ async fn who_is_told_that_a_server_stops_goes_to_the_other_first() {
         .await;
     let mut program = Program::start(&primary, &[primary_port, backup_port]);
     program.until_started().await;
-    let is_over = |todo: &Instruction| matches!(todo, Instruction::Tell(Told::LoggedOut(_)));
-    let todos = program.until(is_over).await;
-    assert!(todos.contains(&Instruction::Tell(Told::Switched(1))), "{todos:?}");
-    assert!(todos.contains(&Instruction::RunHook(Hook::Failover)), "{todos:?}");
-    assert!(!todos.contains(&Instruction::RunHook(Hook::Lost)), "{todos:?}");
-    assert_eq!(todos.last(), Some(&Instruction::Tell(Told::LoggedOut(0))));
+    let is_over =
+        |instruction: &Instruction| matches!(instruction, Instruction::Tell(Told::LoggedOut(_)));
+    let instructions = program.until(is_over).await;
+    assert!(instructions.contains(&Instruction::Tell(Told::Switched(1))), "{instructions:?}");
+    assert!(instructions.contains(&Instruction::RunHook(Hook::Failover)), "{instructions:?}");
+    assert!(!instructions.contains(&Instruction::RunHook(Hook::Lost)), "{instructions:?}");
+    assert_eq!(instructions.last(), Some(&Instruction::Tell(Told::LoggedOut(0))));
     assert_eq!(backup.logins(), [Vec::<u8>::new()], "no session of the other server's");
 }
 
@@ -178,13 +183,20 @@ async fn the_backup_is_used_while_the_primary_is_silent_and_the_primary_when_it_
         })
         .await;
     let mut program = Program::start(&primary, &[primary_port, backup_port]);
-    let todos = program.until(|todo| *todo == Instruction::StartGuest).await;
-    assert!(todos.contains(&Instruction::Tell(Told::Licensed(1, grant(2)))), "{todos:?}");
+    let instructions = program.until(|instruction| *instruction == Instruction::StartGuest).await;
+    assert!(
+        instructions.contains(&Instruction::Tell(Told::Licensed(1, grant(2)))),
+        "{instructions:?}"
+    );
     answer.send(true).expect("the primary waits");
-    let is_over = |todo: &Instruction| matches!(todo, Instruction::Tell(Told::LoggedOut(_)));
-    let todos = program.until(is_over).await;
-    assert!(todos.contains(&Instruction::Tell(Told::Licensed(0, grant(1)))), "{todos:?}");
-    assert_eq!(todos.last(), Some(&Instruction::Tell(Told::LoggedOut(1))));
+    let is_over =
+        |instruction: &Instruction| matches!(instruction, Instruction::Tell(Told::LoggedOut(_)));
+    let instructions = program.until(is_over).await;
+    assert!(
+        instructions.contains(&Instruction::Tell(Told::Licensed(0, grant(1)))),
+        "{instructions:?}"
+    );
+    assert_eq!(instructions.last(), Some(&Instruction::Tell(Told::LoggedOut(1))));
     let anew = || vec![Vec::<u8>::new()];
     assert_eq!((primary.logins(), backup.logins()), (anew(), anew()));
 }
@@ -245,8 +257,8 @@ async fn a_check_that_was_out_in_the_machines_sleep_lengthens_no_grace_period() 
     program.until_started().await;
     let left_ms = loop {
         // Looks at the clock again and again, so that nothing else can find the loss first.
-        let todo = program.next_within(Duration::from_millis(5)).await;
-        if let Some(Instruction::Tell(Told::EndsWithin(left_ms))) = todo {
+        let instruction = program.next_within(Duration::from_millis(5)).await;
+        if let Some(Instruction::Tell(Told::EndsWithin(left_ms))) = instruction {
             break left_ms;
         }
     };

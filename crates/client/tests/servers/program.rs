@@ -120,31 +120,31 @@ impl Program {
         &mut self,
         is_last: impl Fn(&Instruction) -> bool,
     ) -> Vec<Instruction> {
-        let mut todos = vec![self.next().await];
-        while !todos.last().is_some_and(&is_last) {
-            todos.push(self.next().await);
+        let mut instructions = vec![self.next().await];
+        while !instructions.last().is_some_and(&is_last) {
+            instructions.push(self.next().await);
         }
-        todos
+        instructions
     }
 
     /// Everything up to the start of the guest.
     pub(crate) async fn until_started(&mut self) {
-        let todos = self
+        let instructions = self
             .until(|instruction| {
                 matches!(instruction, Instruction::StartGuest | Instruction::Exit(_))
             })
             .await;
-        assert_eq!(todos.last(), Some(&Instruction::StartGuest), "{todos:?}");
+        assert_eq!(instructions.last(), Some(&Instruction::StartGuest), "{instructions:?}");
     }
 
     /// Lives on until `is_true`; hands out what was to do meanwhile.
     pub(crate) async fn lives_until(&mut self, is_true: impl Fn() -> bool) -> Vec<Instruction> {
         let begin = Instant::now();
-        let mut todos = vec![];
+        let mut instructions = vec![];
         while !is_true() {
-            assert!(begin.elapsed() < PATIENCE, "it does not come; to do: {todos:?}");
-            todos.extend(self.next_within(Duration::from_millis(5)).await);
+            assert!(begin.elapsed() < PATIENCE, "it does not come; to do: {instructions:?}");
+            instructions.extend(self.next_within(Duration::from_millis(5)).await);
         }
-        todos
+        instructions
     }
 }
