@@ -57,8 +57,6 @@ fn a_restored_home_works_at_once_and_has_gained_no_hours() {
         "short by what was used since its last check"
     );
     assert_eq!(back.remaining_ms, Some(4 * HOUR_MS));
-    let (shown, now) = (last.marks.ledger_position, back.marks.ledger_position);
-    assert!(now >= shown, "{now} is weaker than {shown}, which its client has to show otherwise");
     let marks = raised(&server);
     assert!(
         matches!(marks[..], [RaisedMark::LedgerPosition { .. }, RaisedMark::HoursUsed { .. }, ..]),
@@ -67,6 +65,23 @@ fn a_restored_home_works_at_once_and_has_gained_no_hours() {
     assert_eq!(server.node.marks_raised(), marks.len() as u64);
     assert_eq!(server.node.holders_unknown_ms(server.now()), None, "no license asks for it");
     server.login_from(2, emulator("newcomer")).granted();
+}
+
+/// A session that comes back is answered at once, before anything is written down.
+#[test]
+fn no_grant_is_a_weaker_witness_than_the_one_that_was_shown() {
+    let mut server = Server::with([ten_hours()]);
+    let link = server.link(1);
+    let first = server.login(link, emulator("a")).granted();
+    let backup = server.backup();
+    server.pass(6 * HOUR_MS);
+    let last = server.check(link, first.session).granted();
+    server.restore(backup);
+
+    let back = server.login_from(1, emulator("a").back_with(&last)).granted();
+    assert_eq!(back.session, first.session, "its own session, which the old ledger knows");
+    let (shown, now) = (last.marks.ledger_position, back.marks.ledger_position);
+    assert!(now >= shown, "{now} is weaker than {shown}");
 }
 
 #[test]
