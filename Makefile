@@ -29,7 +29,7 @@ MANUALS = MANDIR='$(DESTDIR)$(MANDIR)' BASHCOMPDIR='$(DESTDIR)$(BASHCOMPDIR)' \
 	scripts/install-manuals.sh '$(RELEASE)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build release demo test lint format bench sim install install-emulator install-issuer \
+.PHONY: help build release demo demo-autove test lint format bench sim install install-emulator install-issuer \
 	uninstall uninstall-emulator uninstall-issuer system-packages rust built clean
 
 ##@ Try it
@@ -37,6 +37,10 @@ MANUALS = MANDIR='$(DESTDIR)$(MANDIR)' BASHCOMPDIR='$(DESTDIR)$(BASHCOMPDIR)' \
 demo: system-packages rust ## Show the main job with real emulators, in about two minutes
 	$(CARGO) build --workspace --bins --locked
 	scripts/demo.sh
+
+demo-autove: system-packages rust ## Show two AutoVE servers that heal each other, in about a minute
+	$(CARGO) build --workspace --bins --locked
+	scripts/demo-autove.sh
 
 ##@ Build
 
@@ -63,15 +67,16 @@ format: rust ## Format all sources
 
 bench: rust ## Measure, each figure beside its yardstick
 	$(CARGO) bench --locked --package ve-store --bench commits
-	$(CARGO) bench --locked --package ve-server --bench cold_logins --bench restart
+	$(CARGO) bench --locked --package ve-server --bench cold_logins --bench registry --bench restart
 	$(CARGO) build --release --locked --package ve-server --bins
 	$(CARGO) bench --locked --package ve-emulator --bench service
 
 # Every run has a seed of its own; a failure prints the one that shows it, and the command for it.
 DAYS ?= 10
 RUNS ?= 25
-sim: rust ## Simulate 250 days in which everything fails; RUNS, DAYS and SEED change that
-	$(CARGO) run --release --locked --package ve-sim -- --days $(DAYS) --runs $(RUNS) $(if $(SEED),--seed $(SEED)) --clients 24
+MODE ?= both
+sim: rust ## Simulate 500 days in which everything fails; RUNS, DAYS, MODE (general, autove) and SEED change that
+	$(CARGO) run --release --locked --package ve-sim -- --days $(DAYS) --runs $(RUNS) --mode $(MODE) $(if $(SEED),--seed $(SEED)) --clients 24
 
 ##@ Install (after `make release`; PREFIX and DESTDIR as usual)
 

@@ -5,7 +5,8 @@ use std::{fmt, path::Path, sync::Arc};
 use rustls::ClientConfig;
 use ve_core::{
     client::io::Settings,
-    id::{HostKey, RunId},
+    fingerprint::Platform,
+    id::{BootId, HostKey, RunId},
     license::ProductVersion,
     text::{Name, Passphrase},
 };
@@ -18,7 +19,7 @@ use ve_wire::{
     tls::{self, Identity, IdentityError},
 };
 
-use crate::grants::GrantFolder;
+use crate::{grants::GrantFolder, receipts::ReceiptFolder};
 
 /// A license server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,31 @@ pub struct Program {
     pub emulator: Name,
 }
 
+/// What a host says of itself to servers whose license counts hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Its name, for lists.
+    pub name: Name,
+    /// The kind of machine, for lists.
+    pub platform: Option<Platform>,
+    /// This boot of the host: by that a server tells one host from two with a copied key.
+    pub boot: BootId,
+    /// What its cloud provider has signed, where one does.
+    pub identity: Option<HostDocument>,
+}
+
+/// A cloud provider's document about one machine, with its signature as the provider gives it. One
+/// that is longer than the protocol allows is not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostDocument {
+    /// Whose document it is.
+    pub platform: Platform,
+    /// The document, 1 to 8192 bytes.
+    pub document: Vec<u8>,
+    /// The signature, 1 to 4096 bytes.
+    pub signature: Vec<u8>,
+}
+
 /// Everything that [`crate::Licensing`] needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -67,9 +93,14 @@ pub struct Config {
     pub host: HostIdentity,
     /// The run of this program: new at each start.
     pub run: RunId,
+    /// What the host is. Only servers whose license counts hosts (AutoVE) are told; without it they
+    /// register nobody.
+    pub facts: Option<HostFacts>,
     /// Where the last grants are kept from one start to the next; `None`: nowhere.
     pub grants: Option<GrantFolder>,
-    /// Waiting times, in milliseconds.
+    /// Where the host's receipts are kept; `None`: nowhere.
+    pub receipts: Option<ReceiptFolder>,
+    /// Waiting times, in milliseconds. The number of servers and the home are filled in.
     pub settings: Settings,
 }
 

@@ -6,7 +6,6 @@ use tokio::{
 };
 use ve_core::{
     client::io::{Attempt, ConnectError, Input, ServerIndex},
-    text::Name,
     time::Elapsed,
 };
 
@@ -15,6 +14,7 @@ use crate::{
     hello,
     link::{EndOfLife, Heard, Lost, Step},
     question::{Asker, Question},
+    trust::Trusted,
 };
 
 /// How many things that a server said may wait to be taken up; then it is not listened to.
@@ -32,8 +32,8 @@ pub(crate) struct News {
 pub(crate) enum What {
     /// The server is trusted.
     Trusted {
-        /// It belongs to these.
-        customers: Vec<Name>,
+        /// By its vendor, who says this of it.
+        trusted: Trusted,
         /// When it is to be given up.
         end_of_life: EndOfLife,
     },
@@ -130,8 +130,8 @@ async fn live(
         Ok(link) => link,
         Err(why) => return Some(What::NotConnected(why)),
     };
-    let (customers, end_of_life) = (link.customers().to_vec(), link.end_of_life());
-    tell(news, attempt, What::Trusted { customers, end_of_life: end_of_life.clone() }).await;
+    let (trusted, end_of_life) = (link.trusted().clone(), link.end_of_life());
+    tell(news, attempt, What::Trusted { trusted, end_of_life: end_of_life.clone() }).await;
     loop {
         let next = tokio::select! {
             question = questions.recv() => Next::Ask(question?),

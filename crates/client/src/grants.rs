@@ -9,10 +9,9 @@ mod files;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::task::spawn_blocking;
 use ve_core::{
     id::{HostKey, LicenseId, ServerKey},
     text::Name,
@@ -22,11 +21,7 @@ use ve_wire::{
     proto::Signed,
 };
 
-/// How long a login waits for the folder.
-const READ_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How many may look into the folder at the same time: a disk that hangs must not collect threads.
-const MAX_READERS: usize = 4;
+use crate::folder::Readers;
 
 /// The most grants that are kept in memory: far more than a program with two servers meets.
 const MAX_KEPT: usize = 16;
@@ -69,7 +64,7 @@ struct Shared {
     host: HostKey,
     /// Whose grants are kept: the program's emulator.
     emulator: Name,
-    readers: Arc<Semaphore>,
+    readers: Readers,
     state: Mutex<State>,
 }
 
@@ -89,7 +84,7 @@ impl Grants {
             folder: folder.map(|GrantFolder(folder)| folder),
             host,
             emulator,
-            readers: Arc::new(Semaphore::new(MAX_READERS)),
+            readers: Readers::new(),
             state: Mutex::default(),
         }))
     }
@@ -162,17 +157,9 @@ impl Shared {
     /// The folder's latest for this server, without the emulator's own of the licenses in `newer`;
     /// nothing when the disk does not answer.
     async fn read(&self, server_key: ServerKey, newer: Vec<LicenseId>) -> Vec<Signed> {
-        let (Some(folder), Ok(permit)) =
-            (self.folder.clone(), Arc::clone(&self.readers).try_acquire_owned())
-        else {
-            return Vec::new();
-        };
+        let Some(folder) = self.folder.clone() else { return Vec::new() };
         let (host, emulator) = (self.host, self.emulator.clone());
-        let found = spawn_blocking(move || {
-            let found = files::latest(&folder, server_key, host, &emulator, &newer);
-            drop(permit);
-            found
-        });
-        timeout(READ_PATIENCE, found).await.ok().and_then(Result::ok).unwrap_or_default()
+        let look = move || files::latest(&folder, server_key, host, &emulator, &newer);
+        self.readers.read(look).await.unwrap_or_default()
     }
 }

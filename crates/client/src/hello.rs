@@ -53,18 +53,13 @@ async fn connect_and_greet(server: &Server, asker: &Asker) -> Result<Link, Conne
     let said = frame::write(reader.stream_mut(), &hello(nonce)).await;
     said.or_else(|error| unreachable(error.to_string()))?;
     let hello = read_hello(&mut reader).await?;
-    match trust::customers(&hello.credentials, server_key, &asker.vendor_keys) {
-        Ok(customers) => {
+    match trust::judge(&hello.credentials, server_key, &asker.vendor_keys) {
+        Ok(trusted) => {
             let proto::ServerHello { heartbeat_interval_ms, heartbeat_timeout_ms, .. } = hello;
             let server_key = server_key.expect("a server without a key is not trusted");
             let bond = Bond { nonce, server_key, host: asker.host.key };
-            let greeted = Greeted {
-                bond,
-                customers,
-                heartbeat_interval_ms,
-                heartbeat_timeout_ms,
-                said_hello,
-            };
+            let greeted =
+                Greeted { bond, trusted, heartbeat_interval_ms, heartbeat_timeout_ms, said_hello };
             Ok(Link::new(reader, greeted, asker))
         }
         Err(distrust) => {
@@ -81,6 +76,7 @@ fn hello(nonce: Nonce) -> ClientMessage {
         versions: VERSIONS.to_vec(),
         nonce: nonce.0.to_vec(),
         software: format!("ve-client {}", env!("CARGO_PKG_VERSION")),
+        peer_credentials: Vec::new(),
     };
     ClientMessage { kind: Some(client_message::Kind::Hello(hello)) }
 }

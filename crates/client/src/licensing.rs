@@ -20,6 +20,7 @@ use crate::{
     connection::{Connection, MAX_WAITING, News, What},
     link::{EndOfLife, SILENT},
     question::{Asker, Question},
+    trust::Trusted,
 };
 
 /// Timers stand still while the machine sleeps, the machine's clock does not.
@@ -27,6 +28,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// Something for the program to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "they are handed over one at a time")]
 pub enum Instruction {
     /// Start what is licensed.
     StartGuest,
@@ -38,6 +40,9 @@ pub enum Instruction {
     Tell(Told),
     /// Run the operator's command for this moment, if there is one.
     RunHook(Hook),
+    /// Tell the log why the receipt of the host's registration is not kept. The license is as good as
+    /// before.
+    TellOfReceipt(String),
     /// End. There is nothing more to do.
     Exit(Exit),
 }
@@ -71,11 +76,12 @@ pub struct Licensing {
 
 impl Licensing {
     /// Begins to ask for a license at the first call of [`Self::next`]; `clock` reads the boot and
-    /// the wall clock.
+    /// the wall clock. Looks into the folder of receipts.
     pub fn new(config: Config, clock: fn() -> Now) -> Self {
         let asker = Asker::of(&config, clock);
         let Config { servers, mut settings, .. } = config;
         settings.servers = servers.len();
+        settings.home = asker.receipts.home();
         let (to_me, news) = mpsc::channel(MAX_WAITING);
         let mut machine = Client::new(settings);
         machine.handle(clock(), Input::Start);
@@ -122,6 +128,7 @@ impl Licensing {
             };
             tokio::select! {
                 Some(news) = self.news.recv() => self.take(news),
+                why = self.asker.receipts.problem() => return Instruction::TellOfReceipt(why),
                 () = timer => self.tick(),
             }
         }
@@ -140,8 +147,8 @@ impl Licensing {
             return;
         }
         match what {
-            What::Trusted { customers, end_of_life } => {
-                self.take_trusted(attempt, customers, end_of_life);
+            What::Trusted { trusted, end_of_life } => {
+                self.take_trusted(attempt, trusted, end_of_life);
             }
             What::Heard(input) => self.handle(input),
             What::NotConnected(why) => {
@@ -173,8 +180,9 @@ impl Licensing {
     }
 
     /// A backup of another customer's is no backup.
-    fn take_trusted(&mut self, attempt: Attempt, mut customers: Vec<Name>, end_of_life: EndOfLife) {
-        let shown = customers.clone();
+    fn take_trusted(&mut self, attempt: Attempt, trusted: Trusted, end_of_life: EndOfLife) {
+        let Trusted { customers: shown, licenses, .. } = trusted;
+        let mut customers = shown.clone();
         if !self.customers.is_empty() {
             customers.retain(|customer| self.customers.contains(customer));
         }
@@ -192,7 +200,7 @@ impl Licensing {
         if let Some(open) = self.connections.iter_mut().find(|open| open.attempt() == attempt) {
             open.stands_until(end_of_life);
         }
-        self.handle(Input::Connected { attempt });
+        self.handle(Input::Connected { attempt, licenses });
     }
 
     /// What a connection can do is done here; the rest is the program's.

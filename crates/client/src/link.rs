@@ -14,7 +14,6 @@ use ve_core::{
     grant::Grant,
     id::{Nonce, SessionId},
     reason::Refusal,
-    text::Name,
 };
 use ve_wire::{
     frame::{self, FrameReader},
@@ -28,7 +27,9 @@ pub(crate) use self::life::{EndOfLife, Moment};
 use crate::{
     config::Server,
     grants::Grants,
-    question::{Asker, Question},
+    question::{self, Asker, Question, Shown},
+    receipts::Receipts,
+    trust::Trusted,
 };
 
 /// The shortest and the longest that a heartbeat's interval or time-out may be, whatever a server
@@ -86,8 +87,8 @@ pub(crate) struct Greeted {
     /// Our hello's nonce, which binds what the server says unasked; the key of its certificate, which
     /// the credential names; our own key.
     pub(crate) bond: Bond,
-    /// Whose server it is.
-    pub(crate) customers: Vec<Name>,
+    /// What its vendor says of it.
+    pub(crate) trusted: Trusted,
     /// How often to say something.
     pub(crate) heartbeat_interval_ms: u32,
     /// How long the server may say nothing.
@@ -112,6 +113,7 @@ pub(crate) struct Link {
     last_said: Instant,
     life: Life,
     grants: Grants,
+    receipts: Receipts,
 }
 
 impl Link {
@@ -136,6 +138,7 @@ impl Link {
             holds: None,
             last_said: Instant::now(),
             grants: asker.grants.clone(),
+            receipts: asker.receipts.clone(),
         }
     }
 
@@ -144,9 +147,9 @@ impl Link {
         self.life.end()
     }
 
-    /// Whose server it is.
-    pub(crate) fn customers(&self) -> &[Name] {
-        &self.greeted.customers
+    /// What its vendor says of it.
+    pub(crate) fn trusted(&self) -> &Trusted {
+        &self.greeted.trusted
     }
 
     /// Asks; the answer comes through [`Self::next`].
@@ -157,16 +160,29 @@ impl Link {
         server: &Server,
     ) -> Result<(), Lost> {
         let nonce = Nonce(random_bytes());
-        let witnesses = match question {
-            Question::Login(_) => self.grants.shown_to(self.greeted.bond.server_key).await,
-            // These leave no trace at the server.
-            Question::Probe | Question::Check(_) | Question::Logout(_) => Vec::new(),
+        let shown = Shown {
+            witnesses: match question {
+                Question::Login(_) => self.grants.shown_to(self.greeted.bond.server_key).await,
+                // These leave no trace at the server.
+                Question::Probe | Question::Check(_) | Question::Logout(_) => Vec::new(),
+            },
+            facts: match question {
+                Question::Login(_) | Question::Probe => self.facts(asker).await,
+                Question::Check(_) | Question::Logout(_) => None,
+            },
         };
         self.last_request += 1;
         let request_id = self.last_request;
         self.asked.insert(request_id, (nonce, question, self.life.now()));
         self.last_said = Instant::now();
-        self.say(question.message(request_id, nonce, asker, server, witnesses)).await
+        self.say(question.message(request_id, nonce, asker, server, shown)).await
+    }
+
+    /// What the host says of itself, if this server counts hosts. Nobody else is told.
+    async fn facts(&self, asker: &Asker) -> Option<proto::HostFacts> {
+        let Trusted { customers, counts_hosts, .. } = &self.greeted.trusted;
+        let facts = asker.facts.as_ref().filter(|_| *counts_hosts)?;
+        Some(question::facts_message(facts, self.receipts.shown_to(customers).await))
     }
 
     /// Says what is due.

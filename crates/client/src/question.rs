@@ -5,12 +5,26 @@ use ve_core::{
     time::Now,
 };
 use ve_documents::keys::VerifyingKey;
-use ve_wire::proto::{self, Signed, client_message::Kind};
+use ve_wire::{
+    convert::{self, FactsShown, IdentityShown},
+    limits::{MAX_IDENTITY_DOCUMENT_BYTES, MAX_IDENTITY_SIGNATURE_BYTES},
+    proto::{self, Signed, client_message::Kind},
+};
 
 use crate::{
-    config::{Config, HostIdentity, Program, Server},
+    config::{Config, HostDocument, HostFacts, HostIdentity, Program, Server},
     grants::Grants,
+    receipts::Receipts,
 };
+
+/// What a login shows.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Earlier grants.
+    pub(crate) witnesses: Vec<Signed>,
+    /// What the host says of itself.
+    pub(crate) facts: Option<proto::HostFacts>,
+}
 
 /// A question to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,24 +40,25 @@ pub(crate) enum Question {
 }
 
 impl Question {
-    /// The question as `asker` sends it to `server`; a login shows earlier grants.
+    /// The question as `asker` sends it to `server`; only a login shows anything.
     pub(crate) fn message(
         self,
         request_id: u64,
         nonce: Nonce,
         asker: &Asker,
         server: &Server,
-        witnesses: Vec<Signed>,
+        shown: Shown,
     ) -> Kind {
+        let Shown { witnesses, facts } = shown;
         let nonce = nonce.0.to_vec();
         match self {
             Self::Login(session) => {
                 let login = login_message(asker, server, session);
-                Kind::Login(proto::Login { request_id, nonce, witnesses, ..login })
+                Kind::Login(proto::Login { request_id, nonce, witnesses, facts, ..login })
             }
             Self::Probe => {
                 let login = login_message(asker, server, None);
-                Kind::Login(proto::Login { request_id, nonce, probe: true, ..login })
+                Kind::Login(proto::Login { request_id, nonce, probe: true, facts, ..login })
             }
             Self::Check(session) => {
                 Kind::Check(proto::Check { request_id, nonce, session: session.0.to_vec() })
@@ -62,7 +77,9 @@ pub(crate) struct Asker {
     pub(crate) host: HostIdentity,
     pub(crate) vendor_keys: Vec<VerifyingKey>,
     pub(crate) run: RunId,
+    pub(crate) facts: Option<HostFacts>,
     pub(crate) grants: Grants,
+    pub(crate) receipts: Receipts,
     /// Reads the boot and the wall clock.
     pub(crate) clock: fn() -> Now,
 }
@@ -74,14 +91,42 @@ impl Asker {
             host: config.host.clone(),
             vendor_keys: config.vendor_keys.clone(),
             run: config.run,
+            facts: config.facts.clone(),
             grants: Grants::new(
                 config.grants.clone(),
                 config.host.key,
                 config.program.emulator.clone(),
             ),
+            receipts: Receipts::new(
+                config.receipts.clone(),
+                config.host.key,
+                config.vendor_keys.clone(),
+            ),
             clock,
         }
     }
+}
+
+/// What a host says of itself, with these receipts.
+pub(crate) fn facts_message(facts: &HostFacts, receipts: Vec<String>) -> proto::HostFacts {
+    let fits = |document: &HostDocument| {
+        (1..=MAX_IDENTITY_DOCUMENT_BYTES).contains(&document.document.len())
+            && (1..=MAX_IDENTITY_SIGNATURE_BYTES).contains(&document.signature.len())
+    };
+    // A login that breaks a limit would be refused; without the document it is one of a host that
+    // nobody vouches for.
+    let identity = facts.identity.clone().filter(fits).map(|identity| IdentityShown {
+        platform: identity.platform,
+        document: identity.document,
+        signature: identity.signature,
+    });
+    convert::facts_message(&FactsShown {
+        name: facts.name.clone(),
+        platform: facts.platform,
+        boot: facts.boot,
+        identity,
+        receipts,
+    })
 }
 
 fn login_message(asker: &Asker, server: &Server, session: Option<SessionId>) -> proto::Login {

@@ -1,6 +1,10 @@
 //! Whether the server behind a connection is a trusted vendor's customer's, or anybody's.
 
-use ve_core::{id::ServerKey, license::Verified, text::Name};
+use ve_core::{
+    id::{LicenseId, ServerKey},
+    license::{Credential, Mode, Verified},
+    text::Name,
+};
 use ve_documents::{
     credential::{self, CredentialError},
     keys::VerifyingKey,
@@ -26,28 +30,44 @@ pub(crate) enum Distrust {
     Credential(CredentialError),
 }
 
-/// The customers that a trusted vendor names in credentials for the very key of the server's
-/// certificate; at least one.
+/// What a trusted vendor says of a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Trusted {
+    /// Whose server it is; at least one.
+    pub(crate) customers: Vec<Name>,
+    /// Its licenses.
+    pub(crate) licenses: Vec<LicenseId>,
+    /// Whether one of them counts hosts (AutoVE).
+    pub(crate) counts_hosts: bool,
+}
+
+impl Trusted {
+    fn add(&mut self, credential: Credential) {
+        if !self.customers.contains(&credential.customer) {
+            self.customers.push(credential.customer);
+        }
+        self.licenses.push(credential.license_id);
+        self.counts_hosts |= credential.mode == Mode::AutoVe;
+    }
+}
+
+/// What a trusted vendor says in credentials for the very key of the server's certificate.
 ///
 /// A credential for another key proves nothing: it can be copied from any server.
-pub(crate) fn customers(
+pub(crate) fn judge(
     shown: &[String],
     server_key: Option<ServerKey>,
     vendor_keys: &[VerifyingKey],
-) -> Result<Vec<Name>, Distrust> {
+) -> Result<Trusted, Distrust> {
     let server_key = server_key.ok_or(Distrust::Key)?;
-    let mut customers = Vec::new();
+    let mut trusted = Trusted::default();
     let mut why = Distrust::NoCredential;
     for jws in shown.iter().take(MAX_CREDENTIALS).filter(|jws| jws.len() <= MAX_CREDENTIAL_BYTES) {
         match credential::verify(jws, vendor_keys).map(Verified::into_inner) {
-            Ok(credential) if credential.server_key == server_key => {
-                if !customers.contains(&credential.customer) {
-                    customers.push(credential.customer);
-                }
-            }
+            Ok(credential) if credential.server_key == server_key => trusted.add(credential),
             Ok(_) => why = Distrust::OtherKey,
             Err(error) => why = Distrust::Credential(error),
         }
     }
-    if customers.is_empty() { Err(why) } else { Ok(customers) }
+    if trusted.customers.is_empty() { Err(why) } else { Ok(trusted) }
 }

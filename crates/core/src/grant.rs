@@ -1,7 +1,10 @@
 //! The grant: what a server tells a client that it may do, and the marks it has reached.
 
+use alloc::boxed::Box;
+
 use crate::{
     id::{LicenseId, SessionId},
+    registry::Receipt,
     text::Name,
     time::Utc,
 };
@@ -41,6 +44,11 @@ pub struct Grant {
     pub lease_ms: u64,
     /// The high-water marks.
     pub marks: Marks,
+    /// In AutoVE mode, the license that the client's host is at home with; its server is preferred.
+    pub home: Option<LicenseId>,
+    /// What the client's host keeps as proof of its registration, when what it has shown is not as
+    /// good. The shell signs it for itself.
+    pub receipt: Option<Box<Receipt>>,
 }
 
 /// A grant that a server signed earlier for this very host, shown to it again: proof of how far it

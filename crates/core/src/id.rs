@@ -140,6 +140,10 @@ hex_bytes! {
     BootId, 16
 }
 hex_bytes! {
+    /// The numbers that one start of a server gave to changes of its registry: 128 random bits.
+    SpanId, 16
+}
+hex_bytes! {
     /// One run of a client program: 128 random bits that it makes at its start.
     RunId, 16
 }
@@ -154,7 +158,7 @@ macro_rules! debug_as_hex {
         }
     )*};
 }
-debug_as_hex!(Digest ServerKey HostKey Nonce RunId BootId);
+debug_as_hex!(Digest ServerKey HostKey Nonce RunId BootId SpanId);
 
 impl fmt::Debug for SessionId {
     /// A secret: whatever is printed for a developer's eye does not show it.

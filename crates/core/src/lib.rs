@@ -10,6 +10,7 @@
 //!
 //! - [`id`], [`text`], [`time`], [`reason`]: identifiers, bounded names, the two clocks, reason codes.
 //! - [`license`]: a license and its product sections; [`fingerprint`]: the machine it is bound to.
+//! - [`registry`]: the hosts that an AutoVE license covers.
 
 extern crate alloc;
 #[cfg(test)]
@@ -23,8 +24,10 @@ pub mod license;
 pub mod mark;
 pub mod meter;
 pub(crate) mod names;
+pub mod network;
 pub mod node;
 pub mod reason;
+pub mod registry;
 pub mod select;
 pub mod text;
 pub mod time;

@@ -273,6 +273,8 @@ pub struct Credential {
     pub customer: Name,
     /// By which license.
     pub license_id: LicenseId,
+    /// What that license counts.
+    pub mode: Mode,
     /// The key that the server must show in its TLS certificate.
     pub server_key: ServerKey,
 }

@@ -38,6 +38,7 @@ pub fn sign(credential: &Credential, key: &SigningKey) -> String {
     let payload = json!({
         "customer": credential.customer,
         "license_id": credential.license_id,
+        "mode": credential.mode,
         "server_key": credential.server_key,
     });
     let kid = key.verifying_key().kid().as_str().into();
@@ -49,6 +50,7 @@ pub fn of_license(license: &License) -> Credential {
     Credential {
         customer: license.customer.clone(),
         license_id: license.id.clone(),
+        mode: license.mode,
         server_key: license.server_key,
     }
 }
@@ -84,6 +86,7 @@ fn read_payload(payload: &[u8]) -> Result<Credential, Malformed> {
     let credential = Credential {
         customer: fields.required("customer")?.parsed()?,
         license_id: fields.required("license_id")?.parsed()?,
+        mode: fields.required("mode")?.parsed()?,
         server_key: fields.required("server_key")?.parsed()?,
     };
     fields.finish()?;

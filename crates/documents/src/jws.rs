@@ -73,10 +73,12 @@ pub enum DocumentType {
     C2v,
     /// What a server shows before login.
     Credential,
+    /// What a server gives a host that is registered.
+    Receipt,
 }
 
 impl DocumentType {
-    const ALL: [Self; 3] = [Self::V2c, Self::C2v, Self::Credential];
+    const ALL: [Self; 4] = [Self::V2c, Self::C2v, Self::Credential, Self::Receipt];
 
     /// The header's `typ`.
     pub const fn typ(self) -> &'static str {
@@ -84,6 +86,7 @@ impl DocumentType {
             Self::V2c => "ve-license+jwt",
             Self::C2v => "ve-c2v+jwt",
             Self::Credential => "ve-credential+jwt",
+            Self::Receipt => "ve-receipt+jwt",
         }
     }
 
@@ -93,6 +96,7 @@ impl DocumentType {
             Self::V2c => "a license (V2C)",
             Self::C2v => "a fingerprint file (C2V)",
             Self::Credential => "a server credential",
+            Self::Receipt => "a host's receipt",
         }
     }
 }

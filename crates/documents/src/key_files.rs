@@ -287,12 +287,26 @@ pub fn load_public(path: &Path) -> Result<Vec<VerifyingKey>, PublicKeysError> {
 /// between them.
 pub fn parse_public(text: &str) -> Result<Vec<VerifyingKey>, PublicPemError> {
     let mut keys: Vec<VerifyingKey> = Vec::new();
-    let mut lines = text.lines().enumerate();
-    while let Some((at, first)) = lines.next() {
-        if first.trim().is_empty() || first.starts_with('#') {
-            continue;
+    for (line, block) in pem_blocks(text) {
+        let key = parse_public_block(&block).ok_or(PublicPemError::Line { line })?;
+        if keys.contains(&key) {
+            return Err(PublicPemError::Twice { line });
         }
-        let wrong = PublicPemError::Line { line: at + 1 };
+        if keys.len() == MAX_VENDOR_KEYS {
+            return Err(PublicPemError::TooMany);
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() { Err(PublicPemError::Empty) } else { Ok(keys) }
+}
+
+/// The blocks of a PEM text, each with the line where it begins, counted from 1. What stands between
+/// two blocks and is neither blank nor begins with `#` comes out as a block that is no PEM.
+pub(crate) fn pem_blocks(text: &str) -> impl Iterator<Item = (usize, String)> {
+    let mut lines = text.lines().enumerate();
+    std::iter::from_fn(move || {
+        let is_idle = |line: &str| line.trim().is_empty() || line.starts_with('#');
+        let (at, first) = lines.by_ref().find(|(_, line)| !is_idle(line))?;
         let mut block = format!("{}\n", first.trim_end());
         for (_, line) in lines.by_ref() {
             block.push_str(line.trim_end());
@@ -301,16 +315,8 @@ pub fn parse_public(text: &str) -> Result<Vec<VerifyingKey>, PublicPemError> {
                 break;
             }
         }
-        let key = parse_public_block(&block).ok_or(wrong)?;
-        if keys.contains(&key) {
-            return Err(PublicPemError::Twice { line: at + 1 });
-        }
-        if keys.len() == MAX_VENDOR_KEYS {
-            return Err(PublicPemError::TooMany);
-        }
-        keys.push(key);
-    }
-    if keys.is_empty() { Err(PublicPemError::Empty) } else { Ok(keys) }
+        Some((at + 1, block))
+    })
 }
 
 fn parse_public_block(block: &str) -> Option<VerifyingKey> {

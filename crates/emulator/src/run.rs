@@ -23,7 +23,7 @@ use crate::{
     hooks::{Facts, HookFailure, Hooks},
     log::{LogEvent, LogPlace, LogWriter, OpenError, ServerRole},
     signals::StopSignals,
-    state::{NameLock, StateError, StateFolder},
+    state::{self, NameLock, StateError, StateFolder},
     told::Servers,
     vm_file::{Hardware, LogStyle, VmFile, VmFileError},
 };
@@ -125,6 +125,7 @@ pub(crate) fn config(vm: &VmFile, state: &StateFolder) -> Result<Config, RunErro
     };
     let settings = Settings {
         servers: 1,
+        home: None,
         start_wait_ms: vm.license.start_wait_ms,
         shutdown_lead_ms: vm.license.shutdown_lead_ms,
         shutdown_timeout_ms: vm.engine.shutdown_timeout_ms,
@@ -147,7 +148,9 @@ pub(crate) fn config(vm: &VmFile, state: &StateFolder) -> Result<Config, RunErro
         vendor_keys: key_files::load_public(&vm.license.vendor_key)?,
         host: HostIdentity::load_or_create(state.path())?,
         run: Config::fresh_run(),
+        facts: Some(state::host_facts()),
         grants: Some(state.grants()),
+        receipts: Some(state.receipts()),
         settings,
     })
 }
@@ -206,6 +209,9 @@ impl Runner {
             Instruction::StopGuest => self.stop_guest().await,
             Instruction::Tell(told) => self.tell(told),
             Instruction::RunHook(hook) => self.run_hook(hook),
+            Instruction::TellOfReceipt(reason) => {
+                self.log.write(&LogEvent::ReceiptNotKept { reason });
+            }
             Instruction::Exit(exit) => return Some(exit),
         }
         None

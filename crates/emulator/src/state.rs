@@ -1,5 +1,5 @@
-//! The state folder that all emulators of a host share: the host's key, the last grants of its license
-//! servers, and a lock for each emulator name that runs.
+//! What all emulators of a host share: what the host says of itself, and the state folder with its
+//! key, the last grants and receipts of its license servers, and a lock for each emulator name that runs.
 
 use std::{
     env,
@@ -10,7 +10,11 @@ use std::{
 };
 
 use rustix::fs::{FlockOperation, flock};
-use ve_client::GrantFolder;
+use ve_client::{
+    GrantFolder, ReceiptFolder,
+    config::{HostDocument, HostFacts},
+};
+use ve_host::facts::IdentityDocument;
 
 use crate::vm_file::VmName;
 
@@ -80,6 +84,11 @@ impl StateFolder {
         GrantFolder::new(self.0.join("grants"))
     }
 
+    /// The folder with the receipts of the host's registrations (AutoVE), made when it is first needed.
+    pub(crate) fn receipts(&self) -> ReceiptFolder {
+        ReceiptFolder::new(self.0.join("receipts"))
+    }
+
     /// Takes an emulator's name for as long as the lock lives. The kernel gives it back with the
     /// process, whatever ends that.
     pub(crate) fn lock_name(&self, name: &VmName) -> Result<NameLock, StateError> {
@@ -130,6 +139,23 @@ fn usable(folder: &Path) -> io::Result<()> {
     let trial = folder.join(format!(".trial-{}", std::process::id()));
     File::options().write(true).create_new(true).open(&trial)?;
     fs::remove_file(&trial)
+}
+
+/// What this host says of itself to servers whose license counts hosts. On a cloud whose machines have
+/// signed documents this may take a second.
+pub(crate) fn host_facts() -> HostFacts {
+    let facts = ve_host::facts::read(None);
+    let document = |identity: IdentityDocument| HostDocument {
+        platform: identity.platform,
+        document: identity.document,
+        signature: identity.signature,
+    };
+    HostFacts {
+        name: facts.name,
+        platform: facts.platform,
+        boot: facts.boot,
+        identity: facts.identity.map(document),
+    }
 }
 
 #[cfg(test)]

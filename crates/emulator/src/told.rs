@@ -61,8 +61,8 @@ impl Servers {
                 LogEvent::Lost { server: self.at(server), reason: LossReason::Revoked(refusal) }
             }
             Told::EndsWithin(within_ms) => LogEvent::TerminationWarning { within_ms },
-            Told::Switched(server) => {
-                LogEvent::Switched { server: self.at(server), role: ServerRole::of(server) }
+            Told::Switched { server, back } => {
+                LogEvent::Switched { server: self.at(server), role: ServerRole::of(server), back }
             }
             Told::Restored { wall } => LogEvent::BackToNormal { now: wall },
             Told::ShutdownForLicense(within_ms) => {

@@ -13,6 +13,7 @@
 //! - [`digest`]: how a value becomes a digest.
 //! - [`Detected`]: the platform, and the sign that gave it away.
 //! - [`container`], [`advice`]: information for people; no license depends on it.
+//! - [`facts`]: what an emulator host says of itself; [`clock`]: its clocks.
 
 mod advice;
 pub mod clock;
@@ -20,11 +21,14 @@ mod container;
 mod cpu;
 mod detection;
 mod digest;
+pub mod facts;
 mod file;
 mod machine_id;
+mod metadata;
 mod mounts;
 mod platform;
 mod product_uuid;
+mod provider;
 mod root_filesystem;
 mod sources;
 
@@ -35,6 +39,7 @@ use ve_core::fingerprint::{Component, Machine, Platform, Reading};
 pub use advice::advice;
 pub use container::{Container, container};
 pub use digest::digest;
+pub use metadata::MetadataError;
 pub use platform::{Detected, PlatformError};
 pub use product_uuid::HANDED_IN_PRODUCT_UUID;
 pub use sources::Sources;

@@ -158,8 +158,8 @@ pub fn look(inspect: &Inspect) -> Result<Inspection, InspectError> {
         DocumentType::C2v => {
             look_at_c2v(&text).map_err(|problem| InspectError::C2v { path: path(), problem })
         }
-        // A credential alone is no license; the V2C reader says so.
-        DocumentType::V2c | DocumentType::Credential => {
+        // A credential alone is no license, and neither is a receipt; the V2C reader says so.
+        DocumentType::V2c | DocumentType::Credential | DocumentType::Receipt => {
             let keys = vendor_keys(inspect)?;
             look_at_v2c(&text, keys.as_deref())
                 .map_err(|problem| InspectError::V2c { path: path(), problem })

@@ -9,6 +9,8 @@
 
 #[path = "cold_logins/client.rs"]
 mod client;
+#[path = "shared/talk.rs"]
+mod talk;
 #[path = "cold_logins/yardstick.rs"]
 mod yardstick;
 

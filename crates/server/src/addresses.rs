@@ -1,7 +1,7 @@
 //! How many links each address may have, so that one client can't keep all others out.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -16,6 +16,12 @@ const MAX_REMEMBERED: usize = 20_000;
 
 /// How often a full memory is looked through, which takes a while.
 const TIDY_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How many links beyond the limit there may be to addresses of peers: clients can't keep them out.
+const PLACES_FOR_PEERS: usize = 8;
+
+/// How many addresses of peers are remembered, configured ones and others; the latest count.
+const MAX_PEERS: usize = 16;
 
 /// How many links there may be.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +47,15 @@ struct Counts {
     lost: HashMap<IpAddr, Instant>,
     /// When those whose time is over were last taken out of it.
     tidied: Option<Instant>,
+    /// Where peers are.
+    peers: Peers,
+}
+
+/// The addresses of peers. Those that come in never push out those that are configured.
+#[derive(Debug, Default)]
+struct Peers {
+    configured: VecDeque<IpAddr>,
+    recognized: VecDeque<IpAddr>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -92,13 +107,20 @@ impl Addresses {
         }
     }
 
+    /// Lets links from this address in whatever clients do: a peer is there.
+    pub fn expect_peer(&self, address: IpAddr) {
+        remember_peer(&mut self.counts().peers.configured, network_of(address));
+    }
+
     fn enter_at(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Place, TooMany> {
         let address = network_of(address);
         let mut counts = self.counts();
-        if counts.links >= self.limits.links {
+        let is_peer = counts.peers.has(address);
+        let places = self.limits.links + if is_peer { PLACES_FOR_PEERS } else { 0 };
+        if counts.links >= places {
             return Err(TooMany::Links(self.limits.links));
         }
-        let may_return = counts.may_return(address, now);
+        let may_return = is_peer || counts.may_return(address, now);
         let count = counts.by_address.entry(address).or_default();
         let is_known = count.licensed > 0 || may_return;
         if !is_known && count.links >= self.limits.links_per_address {
@@ -114,6 +136,22 @@ impl Addresses {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Peers {
+    fn has(&self, address: IpAddr) -> bool {
+        self.configured.contains(&address) || self.recognized.contains(&address)
+    }
+}
+
+fn remember_peer(peers: &mut VecDeque<IpAddr>, address: IpAddr) {
+    if peers.contains(&address) {
+        return;
+    }
+    if peers.len() >= MAX_PEERS {
+        peers.pop_front();
+    }
+    peers.push_back(address);
 }
 
 impl Counts {
@@ -148,6 +186,13 @@ impl Place {
             count.licensed =
                 if licensed { count.licensed + 1 } else { count.licensed.saturating_sub(1) };
         }
+    }
+}
+
+impl Place {
+    /// The link is a recognized peer's: it may come back, whatever clients do.
+    pub fn set_peer(&mut self) {
+        remember_peer(&mut self.addresses.counts().peers.recognized, self.address);
     }
 }
 
@@ -225,6 +270,37 @@ mod tests {
         drop(back);
         addresses.expect_back((0..u128::from(u16::MAX)).map(|n| IpAddr::V6((n << 64).into())));
         assert_eq!(addresses.counts().lost.len(), MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn clients_keep_no_peer_out() {
+        let addresses = Addresses::new(Limits { links: 2, links_per_address: 1 });
+        let (client, peer) = (address("192.0.2.1"), address("192.0.2.2"));
+        let _client = addresses.enter(client).expect("room");
+        let mut first = addresses.enter(peer).expect("room");
+        assert_eq!(addresses.enter(peer).err(), Some(TooMany::Links(2)));
+        first.set_peer();
+        let more: Vec<_> = (0..PLACES_FOR_PEERS).map(|_| addresses.enter(peer)).collect();
+        assert!(more.iter().all(Result::is_ok));
+        assert!(addresses.enter(peer).is_err(), "there is an end to it");
+        assert_eq!(addresses.enter(client).err(), Some(TooMany::Links(2)));
+        for number in 0..1_000 {
+            addresses.expect_peer(IpAddr::V4(number.into()));
+        }
+        assert_eq!(addresses.counts().peers.configured.len(), MAX_PEERS);
+        assert!(addresses.counts().peers.has(peer), "it was recognized");
+    }
+
+    #[test]
+    fn who_comes_in_as_a_peer_keeps_the_configured_one_not_out() {
+        let addresses = Addresses::new(Limits { links: 9, links_per_address: 1 });
+        let peer = address("192.0.2.2");
+        addresses.expect_peer(peer);
+        for number in 0..1_000 {
+            addresses.enter(IpAddr::V4(number.into())).expect("room").set_peer();
+        }
+        assert_eq!(addresses.counts().peers.recognized.len(), MAX_PEERS);
+        assert!(addresses.counts().peers.has(peer));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `config.toml`: every key has a default, and a key that is not known is an error.
 
+mod autove;
+
 use std::{
     io,
     net::{Ipv6Addr, SocketAddr},
@@ -11,6 +13,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use thiserror::Error;
 use ve_core::{fingerprint::Platform, text::printable};
 use ve_documents::files::{self, ReadError};
+
+pub use autove::{AutoVe, Peer, PeerAddress, PeerAddressError};
 
 /// The largest configuration that is read, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
@@ -33,6 +37,10 @@ pub struct Config {
     pub host: Host,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[peer]`.
+    pub peer: Peer,
+    /// `[autove]`.
+    pub autove: AutoVe,
 }
 
 /// `[log]`: how `license.log` is kept.
@@ -78,6 +86,8 @@ impl Default for Config {
             log: Log::default(),
             host: Host::default(),
             limits: Limits::default(),
+            peer: Peer::default(),
+            autove: AutoVe::default(),
         }
     }
 }
@@ -173,6 +183,8 @@ fn platform<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Platform>, D::
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -184,12 +196,23 @@ mod tests {
         assert_eq!(parse(""), Ok(Config::default()));
         let text = "listen = \"127.0.0.1:0\"\n[log]\nkeep = 0\nmax_size_mb = 1\nutc = true\n\
                     [host]\nplatform = \"kvm\"\n\
-                    [limits]\nmax_links = 5\nmax_links_per_address = 2\n";
+                    [limits]\nmax_links = 5\nmax_links_per_address = 2\n\
+                    [peer]\naddress = \"peer:9\"\n\
+                    [autove]\nallow = [\"10.1.0.0/16\", \"::1\"]\nregistration_burst = 7\n\
+                    registrations_per_minute = 8\nsnapshots = 0\nsnapshot_interval = \"2m\"\n";
         let expected = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             log: Log { keep: 0, max_size_mb: 1, utc: true },
             host: Host { platform: Some(Platform::Kvm) },
             limits: Limits { max_links: 5, max_links_per_address: 2 },
+            peer: Peer { address: Some(PeerAddress { host: "peer".into(), port: 9 }) },
+            autove: AutoVe {
+                allow: ["10.1.0.0/16", "::1"].map(|range| range.parse().expect("a range")).into(),
+                registration_burst: 7,
+                registrations_per_minute: 8,
+                snapshots: 0,
+                snapshot_interval: Duration::from_mins(2),
+            },
         };
         assert_eq!(parse(text), Ok(expected));
     }
@@ -208,6 +231,14 @@ mod tests {
             ("listen = \"8083\"\n", 1, "socket address"),
             ("listen = 8083\n", 1, "socket address"),
             ("\nlisten\n", 2, ""),
+            ("[peer]\naddress = \"a:b\"\n", 2, "address is written as host, host:port"),
+            ("[peer]\nadress = \"a\"\n", 2, "unknown field `adress`"),
+            ("[autove]\nallow = [\"10.1.2.3/16\"]\n", 2, "allow: 10.1.2.3/16: the address has"),
+            ("[autove]\nallow = \"10.1.0.0/16\"\n", 2, "sequence"),
+            ("[autove]\nregistration_burst = 0\n", 2, "must be between 1 and 1000000, not 0"),
+            ("[autove]\nsnapshots = 1001\n", 2, "snapshots must be between 0 and 1000"),
+            ("[autove]\nsnapshot_interval = \"1\"\n", 2, "a whole number and a unit"),
+            ("[autove]\nsnapshot_interval = \"1s\"\n", 2, "between 1m and 30d"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with(&format!("config.toml, line {line}: ")), "{text}: {error}");
@@ -226,8 +257,11 @@ mod tests {
             .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
             .filter(|line| line.starts_with('[') || line.contains(" = "))
             .collect();
-        let with_platform =
-            Config { host: Host { platform: Some(Platform::Kvm) }, ..Config::default() };
-        assert_eq!(Config::parse(&set.join("\n"), &path).unwrap(), with_platform);
+        let expected = Config {
+            host: Host { platform: Some(Platform::Kvm) },
+            peer: Peer { address: Some("peer.example.com:8083".parse().unwrap()) },
+            ..Config::default()
+        };
+        assert_eq!(Config::parse(&set.join("\n"), &path).unwrap(), expected);
     }
 }

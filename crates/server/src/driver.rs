@@ -3,37 +3,38 @@
 //! The task waits for nothing but its own inbox. Disks and sockets are slow elsewhere: an append
 //! goes to the writer's queue and comes back as an input, an answer goes to its link's queue.
 
-use std::{collections::HashMap, ops::ControlFlow, time::Duration};
+mod handle;
+mod writers;
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
-    task::spawn_blocking,
     time::{Instant, sleep, timeout_at},
 };
 use ve_core::{
-    id::{HostKey, LinkId, SessionId, SessionNumber},
+    id::LinkId,
     node::{
         Node,
-        event::{AppendError, Record},
-        io::{Answer, AppendId, Durable, Effect, Input, RequestId, Ticket},
+        io::{Effect, Input, Ticket},
     },
-    reason::Refusal,
-    text::Name,
-    time::Now,
 };
 use ve_host::clock;
-use ve_store::Writer;
 
 use crate::{
     health::Health,
     log::{Log, Module},
 };
 
-/// How many inputs may wait for the node. A link that finds no room waits, and so does its client.
-const INBOX: usize = 4_096;
+pub use handle::{Newcomer, NodeHandle, Reply, Stopped, ToLink};
+pub use writers::{WriterGone, Writers};
 
-/// How many messages may wait for a link. A client that reads so slowly is cut off.
-const LINK_QUEUE: usize = 2_560;
+use handle::{Message, Question};
+use writers::Outcome;
 
 /// How many inputs are taken before the effects of the first of them are carried out: what waits
 /// together shares a look at the clocks and a wake-up of the writer.
@@ -47,154 +48,39 @@ const PATIENCE: Duration = Duration::from_millis(1_200);
 /// node's clock does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
-/// What a link is to send. It is small: the queue of an idle link has room for dozens of them.
-#[derive(Debug)]
-pub enum ToLink {
-    /// The answer to a request.
-    Answer(RequestId, Box<Answer>),
-    /// A session is taken back.
-    Revoked(SessionId, Box<Refusal>),
-    /// A session's client is asked whether it runs.
-    Ping(SessionId),
-    /// The server is about to stop.
-    Closing,
-}
-
-type Look = Box<dyn FnOnce(&Node, &Health, Now) + Send>;
-
-/// What the node replies to the administrator.
-type Reply = Result<String, Refusal>;
-
-/// What comes into the driver's inbox.
-enum Message {
-    Input(Input),
-    Open { link: LinkId, host: HostKey, address: Name, queue: mpsc::Sender<ToLink> },
-    Release { number: SessionNumber, reply: oneshot::Sender<Reply> },
-    Settle { reply: oneshot::Sender<Reply> },
-    Look(Look),
-    Stop,
-}
-
-/// The node is gone: the server is stopping, or has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the license service has stopped")]
-pub struct Stopped;
-
-/// The thread that writes the ledger is gone: a mistake in this program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger's writer has stopped")]
-pub struct WriterGone;
-
-/// The way to the node, for everyone who has something to say to it.
-#[derive(Debug, Clone)]
-pub struct NodeHandle {
-    inbox: mpsc::Sender<Message>,
-}
-
-impl NodeHandle {
-    /// Hands in what happened; waits while the inbox is full.
-    pub async fn input(&self, input: Input) -> Result<(), Stopped> {
-        self.inbox.send(Message::Input(input)).await.map_err(|_| Stopped)
-    }
-
-    /// Announces a link and gives the queue of what it is to send.
-    pub async fn open_link(
-        &self,
-        link: LinkId,
-        host: HostKey,
-        address: Name,
-    ) -> Result<mpsc::Receiver<ToLink>, Stopped> {
-        let (queue, receiver) = mpsc::channel(LINK_QUEUE);
-        self.inbox.send(Message::Open { link, host, address, queue }).await.map_err(|_| Stopped)?;
-        Ok(receiver)
-    }
-
-    /// Takes a session's seat back, and says what became of it.
-    pub async fn release(&self, number: SessionNumber) -> Result<Reply, Stopped> {
-        let (reply, outcome) = oneshot::channel();
-        self.inbox.send(Message::Release { number, reply }).await.map_err(|_| Stopped)?;
-        outcome.await.map_err(|_| Stopped)
-    }
-
-    /// Waits until everything that was handed in before is durable; a refusal says why some of it
-    /// is not. On a disk that hangs that takes as long as the disk.
-    pub async fn settle(&self) -> Result<Result<(), Refusal>, Stopped> {
-        let (reply, outcome) = oneshot::channel();
-        self.inbox.send(Message::Settle { reply }).await.map_err(|_| Stopped)?;
-        outcome.await.map(|settled| settled.map(drop)).map_err(|_| Stopped)
-    }
-
-    /// Looks at the node.
-    pub async fn look<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Node, Now) -> T + Send + 'static,
-    ) -> Result<T, Stopped> {
-        self.look_at_all(|node, _, now| look(node, now)).await
-    }
-
-    /// Looks at the node, and at what it has told of the service's health.
-    pub async fn look_at_all<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Node, &Health, Now) -> T + Send + 'static,
-    ) -> Result<T, Stopped> {
-        let (sender, seen) = oneshot::channel();
-        let look: Look = Box::new(move |node, health, now| {
-            // Whoever asked may have gone away.
-            let _ = sender.send(look(node, health, now));
-        });
-        self.inbox.send(Message::Look(look)).await.map_err(|_| Stopped)?;
-        seen.await.map_err(|_| Stopped)
-    }
-
-    /// Whether the node is gone.
-    pub fn is_stopped(&self) -> bool {
-        self.inbox.is_closed()
-    }
-
-    /// Ends the driver after everything that was handed in before.
-    pub async fn stop(&self) {
-        let _ = self.inbox.send(Message::Stop).await;
-    }
-}
-
 /// The task that owns the node.
 pub struct Driver {
     node: Node,
     health: Health,
     log: Log,
-    writer: Writer,
+    writers: Writers,
     inbox: mpsc::Receiver<Message>,
-    outcomes: mpsc::UnboundedReceiver<(AppendId, Result<Durable, AppendError>)>,
     links: HashMap<LinkId, mpsc::Sender<ToLink>>,
+    /// Which of the links lead to servers.
+    peers: HashSet<LinkId>,
     tickets: HashMap<Ticket, oneshot::Sender<Reply>>,
     last_ticket: Ticket,
-    /// Appends whose outcome is not known yet.
-    under_way: usize,
 }
 
-/// What the writer reports, on its way to the driver.
-pub type Outcomes = mpsc::UnboundedReceiver<(AppendId, Result<Durable, AppendError>)>;
-
 impl Driver {
-    /// A driver of `node`; `outcomes` is what `writer` reports.
-    pub fn new(node: Node, log: Log, writer: Writer, outcomes: Outcomes) -> (Self, NodeHandle) {
-        let (sender, inbox) = mpsc::channel(INBOX);
+    /// A driver of `node`, which hands to `writers` what is to be remembered.
+    pub fn new(node: Node, log: Log, writers: Writers) -> (Self, NodeHandle) {
+        let (handle, inbox) = NodeHandle::new();
         let driver = Self {
             node,
             health: Health::default(),
             log,
-            writer,
+            writers,
             inbox,
-            outcomes,
             links: HashMap::new(),
+            peers: HashSet::new(),
             tickets: HashMap::new(),
             last_ticket: 0,
-            under_way: 0,
         };
-        (driver, NodeHandle { inbox: sender })
+        (driver, handle)
     }
 
-    /// Runs until it is told to stop, and then until the ledger has everything.
+    /// Runs until it is told to stop, and then until ledger and registry have everything.
     pub async fn run(mut self) -> Result<(), WriterGone> {
         let mut messages = Vec::with_capacity(BATCH);
         let mut settled = Vec::with_capacity(BATCH);
@@ -211,10 +97,10 @@ impl Driver {
             tokio::select! {
                 // Outcomes first: they set seats free and answers on their way.
                 biased;
-                count = self.outcomes.recv_many(&mut settled, BATCH) => match count {
-                    0 => return Err(WriterGone),
-                    _ => settled.drain(..).for_each(|(id, outcome)| self.settle(id, outcome)),
-                },
+                heard = self.writers.hear(&mut settled, BATCH) => {
+                    heard?;
+                    settled.drain(..).for_each(|outcome| self.settle(outcome));
+                }
                 _ = self.inbox.recv_many(&mut messages, BATCH) => {
                     // No message at all: nobody is left who could say anything.
                     if messages.is_empty() || messages.drain(..).any(|message| self.take(message).is_break()) {
@@ -228,30 +114,34 @@ impl Driver {
         Ok(())
     }
 
-    fn settle(&mut self, id: AppendId, outcome: Result<Durable, AppendError>) {
-        self.under_way -= 1;
-        self.handle(Input::Appended { id, outcome });
+    fn settle(&mut self, outcome: Outcome) {
+        self.handle(match outcome {
+            Outcome::Appended(id, outcome) => Input::Appended { id, outcome },
+            Outcome::Enrolled(id, outcome) => Input::Enrolled { id, outcome },
+        });
     }
 
     fn take(&mut self, message: Message) -> ControlFlow<()> {
         match message {
-            Message::Input(input) => {
-                if let Input::LinkClosed { link, .. } = &input {
-                    self.links.remove(link);
-                }
-                self.handle(input);
-            }
+            Message::Input(input) => self.take_input(input),
             Message::Open { link, host, address, queue } => {
                 self.links.insert(link, queue);
                 self.handle(Input::LinkOpened { link, host, address });
             }
-            Message::Release { number, reply } => {
-                let ticket = self.ticket(reply);
-                self.handle(Input::Release { ticket, number });
+            Message::OpenPeer { newcomer, queue } => {
+                let Newcomer { link, credential: peer, address, dialed } = newcomer;
+                self.links.insert(link, queue);
+                self.peers.insert(link);
+                self.handle(Input::PeerOpened { link, peer, address, dialed });
             }
-            Message::Settle { reply } => {
+            Message::Ask { question, reply } => {
                 let ticket = self.ticket(reply);
-                self.handle(Input::Settle { ticket });
+                self.handle(match question {
+                    Question::Release(number) => Input::Release { ticket, number },
+                    Question::Settle => Input::Settle { ticket },
+                    Question::Retire(host) => Input::Retire { ticket, host },
+                    Question::Import(entries) => Input::ImportHosts { ticket, entries },
+                });
             }
             Message::Look(look) => {
                 // Who looks has seen done what was handed in before.
@@ -261,6 +151,22 @@ impl Driver {
             Message::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
+    }
+
+    fn take_input(&mut self, input: Input) {
+        if let Input::LinkClosed { link, .. } = &input {
+            self.links.remove(link);
+            self.peers.remove(link);
+        }
+        let drains = matches!(input, Input::Drain);
+        self.handle(input);
+        if drains {
+            // Its clients learn it from the node; a peer has nothing to wait for.
+            self.carry_out();
+            for link in std::mem::take(&mut self.peers) {
+                self.send(link, ToLink::Closing);
+            }
+        }
     }
 
     /// Names a question of the administrator's, to be answered with `reply`.
@@ -278,9 +184,24 @@ impl Driver {
     fn carry_out(&mut self) {
         while let Some(effect) = self.node.poll() {
             match effect {
-                Effect::Append { id, records } => self.append(id, records),
+                Effect::Append { id, records } => {
+                    if let Err(error) = self.writers.append(id, records) {
+                        self.handle(Input::Appended { id, outcome: Err(error) });
+                    }
+                }
+                Effect::Enroll { id, batch } => {
+                    if let Err(error) = self.writers.enroll(id, batch) {
+                        self.handle(Input::Enrolled { id, outcome: Err(error) });
+                    }
+                }
                 Effect::Answer { link, request, answer } => {
                     self.send(link, ToLink::Answer(request, Box::new(answer)));
+                }
+                Effect::TellPeer { link, message } => {
+                    self.send(link, ToLink::Peer(Box::new(message)));
+                }
+                Effect::RefusePeer { link, refusal } => {
+                    self.send(link, ToLink::RefusePeer(Box::new(refusal)));
                 }
                 Effect::Revoke { link, session, refusal } => {
                     self.send(link, ToLink::Revoked(session, Box::new(refusal)));
@@ -301,13 +222,6 @@ impl Driver {
         }
     }
 
-    fn append(&mut self, id: AppendId, records: Vec<Record>) {
-        match self.writer.submit(id, records) {
-            Ok(()) => self.under_way += 1,
-            Err(error) => self.handle(Input::Appended { id, outcome: Err(error) }),
-        }
-    }
-
     fn send(&mut self, link: LinkId, message: ToLink) {
         if let Some(queue) = self.links.get(&link)
             && queue.try_send(message).is_err()
@@ -317,25 +231,30 @@ impl Driver {
         }
     }
 
-    /// Waits for the outcomes that are still to come, so that nothing decided is lost, and closes the
-    /// ledger. A disk that hangs is not waited for: what it did not take was promised to no one.
+    /// Waits for the outcomes that are still to come, so that nothing decided is lost, and closes
+    /// ledger and registry. A disk that hangs is not waited for: what it did not take was promised to
+    /// no one.
     async fn finish(mut self) {
         let deadline = Instant::now() + PATIENCE;
         let settled = timeout_at(deadline, async {
+            let mut settled = Vec::new();
             self.carry_out();
-            while self.under_way > 0 {
-                let Some((id, outcome)) = self.outcomes.recv().await else { return };
-                self.settle(id, outcome);
+            while self.writers.are_busy() {
+                if self.writers.hear(&mut settled, BATCH).await.is_err() {
+                    return;
+                }
+                settled.drain(..).for_each(|outcome| self.settle(outcome));
                 self.carry_out();
             }
         });
         let settled = settled.await;
-        let writer = self.writer;
-        let closed = timeout_at(deadline, spawn_blocking(move || writer.finish())).await;
+        let closed = timeout_at(deadline, self.writers.finish()).await;
         match (settled, closed) {
-            (Ok(()), Ok(Ok(Ok(())))) => {}
-            (Ok(()), Ok(Ok(Err(error)))) => self.log.error(Module::Main, error),
-            (Ok(()), Ok(Err(panic))) => self.log.error(Module::Main, panic),
+            (Ok(()), Ok(troubles)) => {
+                for trouble in troubles {
+                    self.log.error(Module::Main, trouble);
+                }
+            }
             (Err(_), _) | (_, Err(_)) => {
                 self.log.error(Module::Main, "The ledger did not take everything in time.");
             }

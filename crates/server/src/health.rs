@@ -1,5 +1,7 @@
 //! How the service is: what the administrator should know and do something about.
 
+mod hosts;
+
 use ve_core::{
     node::{Node, io::Note},
     time::{Now, SECOND_MS, spoken_duration, spoken_hours},
@@ -20,6 +22,10 @@ const LOW_PARTS: u64 = 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
     ledger_failure: Option<String>,
+    /// Why the registry can't be written.
+    registry_failure: Option<String>,
+    /// By how many seconds the peer's clock is off.
+    peer_clock_off: Option<u64>,
 }
 
 impl Health {
@@ -28,6 +34,13 @@ impl Health {
         match note {
             Note::LedgerFailed(why) => self.ledger_failure = Some(ledger_cause(why).to_owned()),
             Note::LedgerRecovered => self.ledger_failure = None,
+            Note::RegistryFailed(why) => {
+                self.registry_failure = Some(ledger_cause(why).to_owned());
+            }
+            Note::RegistryRecovered => self.registry_failure = None,
+            Note::PeerClockOff(seconds) => self.peer_clock_off = Some(seconds.unsigned_abs()),
+            // It is said anew if it still holds.
+            Note::PeerInContact { .. } => self.peer_clock_off = None,
             _ => {}
         }
     }
@@ -40,7 +53,26 @@ impl Health {
     /// What the administrator should know of the service, a few sentences each; empty when all is
     /// well.
     pub fn attention(&self, node: &Node, now: Now) -> Vec<String> {
-        self.sentences(node.marks_raised(), node.holders_unknown_ms(now))
+        let mut sentences = self.sentences(node.marks_raised(), node.holders_unknown_ms(now));
+        sentences.extend(self.of_registry());
+        sentences.extend(hosts::attention(node, now));
+        sentences
+    }
+
+    fn of_registry(&self) -> impl Iterator<Item = String> {
+        let failing = self.registry_failure.as_ref().map(|why| {
+            format!(
+                "instances.db can't be written: {why}. Registered hosts are served, new ones are \
+                 refused.{}",
+                ledger_advice(why)
+            )
+        });
+        let clock = self.peer_clock_off.map(|seconds| {
+            format!(
+                "The peer's clock is {seconds} second(s) off this server's: set the clocks right."
+            )
+        });
+        failing.into_iter().chain(clock)
     }
 
     fn sentences(&self, marks_raised: u64, holders_unknown_ms: Option<u64>) -> Vec<String> {
@@ -115,6 +147,25 @@ mod tests {
         assert!(told[0].starts_with("The ledger can't be written: full. Sessions"), "{told:?}");
         health.hear(&Note::LedgerRecovered);
         assert_eq!((health.ledger_failure(), health.sentences(0, None)), (None, NOTHING));
+    }
+
+    #[test]
+    fn the_registry_and_the_peer_are_shown_until_all_is_well() {
+        let mut health = Health::default();
+        let told = |health: &Health| health.of_registry().collect::<Vec<_>>();
+        assert_eq!(told(&health), NOTHING);
+        health.hear(&Note::RegistryFailed("full".into()));
+        health.hear(&Note::PeerClockOff(-90));
+        let said = told(&health);
+        assert!(said[0].starts_with("instances.db can't be written: full. Registered"), "{said:?}");
+        assert!(said[1].starts_with("The peer's clock is 90 second(s) off"), "{said:?}");
+        health.hear(&Note::RegistryRecovered);
+        let (license_id, address) = ("01.00000001.002.044", "192.0.2.1:8083");
+        health.hear(&Note::PeerInContact {
+            license_id: license_id.parse().expect("a license ID"),
+            address: address.parse().expect("a name"),
+        });
+        assert_eq!(told(&health), NOTHING);
     }
 
     #[test]

@@ -122,6 +122,21 @@ impl Home {
         self.folder.join("ledger.db")
     }
 
+    /// `instances.db`: the emulator hosts that AutoVE licenses cover.
+    pub fn instances(&self) -> PathBuf {
+        self.folder.join("instances.db")
+    }
+
+    /// The folder of the snapshots of `instances.db`.
+    pub fn snapshots(&self) -> PathBuf {
+        self.folder.join("snapshots")
+    }
+
+    /// The folder of cloud providers' certificates, which the administrator puts there.
+    pub fn providers(&self) -> PathBuf {
+        self.folder.join("providers")
+    }
+
     /// `marks.reserve`: the marks once more, and where hours are written when the disk is full.
     pub fn marks_reserve(&self) -> PathBuf {
         self.folder.join(ve_store::RESERVE_NAME)

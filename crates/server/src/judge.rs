@@ -3,7 +3,7 @@
 
 use ve_core::{
     fingerprint::Machine,
-    id::ServerKey,
+    id::{ServerKey, SpanId},
     license::{License, Verified},
     node::{
         Node, Settings,
@@ -11,6 +11,7 @@ use ve_core::{
         io::{Input, UnusableLicense},
     },
     reason::Refusal,
+    registry::RememberedHosts,
     time::Now,
 };
 use ve_host::clock;
@@ -29,7 +30,7 @@ pub fn node(
 ) -> Node {
     let settings =
         Settings { server_key, boot: clock::boot(), heartbeat_timeout_ms: NO_HEARTBEAT_MS };
-    let mut node = Node::new(settings, remembered, now);
+    let mut node = Node::new(settings, remembered, &RememberedHosts::empty(SpanId([0; 16])), now);
     node.handle(now, Input::Machine(machine));
     node.handle(now, Input::Licenses { trusted, unusable });
     node

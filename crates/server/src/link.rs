@@ -1,5 +1,6 @@
 //! One connection: TLS, the two hellos, then requests to the node and signed answers back.
 
+mod counted;
 mod error;
 mod greeting;
 mod pace;
@@ -23,10 +24,14 @@ use ve_core::{
     id::{HostKey, LinkId, Nonce, SessionId},
     license::Verified,
     node::io::{Answer, Ask, Input, Login, RequestId},
+    registry::{HostFacts, Receipt},
     text::Name,
     time::Elapsed,
 };
-use ve_documents::keys::{self, SigningKey};
+use ve_documents::{
+    keys::{self, SigningKey},
+    receipt,
+};
 use ve_host::clock;
 use ve_wire::{
     convert,
@@ -40,16 +45,20 @@ use ve_wire::{
 use self::{
     error::LinkError,
     greeting::{Greeted, greet},
-    stream::{Reader, close, say_goodbye, write},
+    stream::{Reader, write},
 };
 use crate::{
     addresses::Place,
     credentials::Credentials,
     driver::{NodeHandle, Stopped, ToLink},
     log::Log,
+    peer::accept::{self, Visitor},
+    vouching::Vouching,
 };
 
+pub(crate) use self::counted::{Bytes, Counted};
 pub use self::pace::Pace;
+pub(crate) use self::stream::{CLOSE_TIMEOUT, close, say_goodbye};
 
 /// How many requests of one link may be open; a client that sends more waits for answers first.
 const MAX_OPEN_REQUESTS: usize = 1_280;
@@ -66,6 +75,8 @@ pub struct Shared {
     pub key: Arc<SigningKey>,
     /// What the server shows before login.
     pub credentials: Credentials,
+    /// What hosts show of themselves.
+    pub vouching: Vouching,
     /// The way to the node.
     pub node: NodeHandle,
     /// The log.
@@ -99,21 +110,37 @@ pub async fn serve(shared: Shared, newcomer: Newcomer) {
 /// Everything but the talk itself is boxed: a link lasts for hours, and what its first and last
 /// moments need must not be kept that long.
 async fn run(shared: &Shared, newcomer: Newcomer) -> Result<(), LinkError> {
-    let Some(mut open) = Box::pin(open(shared, newcomer)).await? else { return Ok(()) };
+    let mut open = match Box::pin(open(shared, newcomer)).await? {
+        None => return Ok(()),
+        Some(Opened::Peer(visitor)) => {
+            return Ok(Box::pin(accept::serve(shared, *visitor)).await?);
+        }
+        Some(Opened::Client(open)) => open,
+    };
     let ended = open.talk().await;
     Box::pin(open.end(&ended)).await?;
     ended
 }
 
+/// Who has connected.
+enum Opened<'a> {
+    Client(Box<OpenLink<'a>>),
+    Peer(Box<Visitor>),
+}
+
 /// Greets a newcomer and announces it to the node. `None`: there is nothing to talk about.
-async fn open(shared: &Shared, newcomer: Newcomer) -> Result<Option<Box<OpenLink<'_>>>, LinkError> {
+async fn open(shared: &Shared, newcomer: Newcomer) -> Result<Option<Opened<'_>>, LinkError> {
     let Newcomer { link, stream, address, place, pace } = newcomer;
     let greeted = greet(shared, stream, &pace).await?;
-    let Some(Greeted { reader, host, nonce }) = greeted else { return Ok(None) };
+    let Some(Greeted { reader, host, nonce, peer_credentials }) = greeted else { return Ok(None) };
+    if !peer_credentials.is_empty() {
+        let visitor = Visitor { link, reader, credentials: peer_credentials, address, place };
+        return Ok(Some(Opened::Peer(Box::new(visitor))));
+    }
     let name = address.to_string().parse::<Name>();
     let name = name.expect("an address is a short name without control characters");
     let queue = shared.node.open_link(link, host, name).await?;
-    Ok(Some(Box::new(OpenLink {
+    Ok(Some(Opened::Client(Box::new(OpenLink {
         shared,
         link,
         address,
@@ -125,7 +152,7 @@ async fn open(shared: &Shared, newcomer: Newcomer) -> Result<Option<Box<OpenLink
         sessions: HashSet::new(),
         last_heard: Instant::now(),
         place,
-    })))
+    }))))
 }
 
 /// A question that is open: what its answer must repeat.
@@ -218,6 +245,9 @@ impl OpenLink<'_> {
             Some(client_message::Kind::Hello(_)) => {
                 Err(LinkError::protocol("a hello is said once."))
             }
+            Some(client_message::Kind::Peer(_)) => {
+                Err(LinkError::protocol("only a peer that has introduced itself may say this."))
+            }
             None => Err(LinkError::protocol("the message is of no known kind.")),
         }
     }
@@ -239,8 +269,13 @@ impl OpenLink<'_> {
     async fn hear_login(&mut self, message: &proto::Login) -> Result<(), LinkError> {
         let request = message.request_id;
         self.ask(request, &message.nonce, None)?;
-        let login = match convert::login(message) {
-            Ok(login) => Login { witnesses: self.witnesses(message), ..login },
+        let facts = message.facts.as_ref().map(convert::facts).transpose();
+        let login = match convert::login(message).and_then(|login| Ok((login, facts?))) {
+            Ok((login, shown)) => Login {
+                witnesses: self.witnesses(message),
+                facts: shown.map(|shown| self.believed(shown)),
+                ..login
+            },
             Err(refusal) => {
                 self.shared.log.connection_refused(self.address, &refusal);
                 return self.answer(request, Answer::Refused(refusal)).await;
@@ -260,6 +295,11 @@ impl OpenLink<'_> {
         let verify = |bytes: &[u8], signature: &[u8]| keys::verify(&key, bytes, signature).is_ok();
         let shown = message.witnesses.iter();
         shown.filter_map(|signed| witness::read(signed, key, self.host, verify)).collect()
+    }
+
+    /// What a host says of itself, as far as it holds.
+    fn believed(&self, shown: convert::FactsShown) -> HostFacts {
+        self.shared.vouching.check(shown, &self.shared.credentials.current().vendor_keys)
     }
 
     async fn hear_about(
@@ -295,6 +335,8 @@ impl OpenLink<'_> {
             ToLink::Closing => {
                 write(&mut self.reader, server_message::Kind::Closing(proto::Closing {})).await
             }
+            // No client is ever sent those.
+            ToLink::Peer(_) | ToLink::RefusePeer(_) => Ok(()),
         }
     }
 
@@ -304,8 +346,10 @@ impl OpenLink<'_> {
             // An idle link keeps no room for the requests of its busiest moment.
             self.asked = HashMap::new();
         }
+        let mut receipt = String::new();
         let (session, content) = match answer {
-            Answer::Granted(grant) => {
+            Answer::Granted(mut grant) => {
+                receipt = self.signed_receipt(grant.receipt.take());
                 self.remember(grant.session);
                 (Some(grant.session), Content::Grant(convert::grant_message(&grant)))
             }
@@ -321,8 +365,18 @@ impl OpenLink<'_> {
             }
         };
         let signed = self.seal(nonce, session, content);
-        let answer = proto::Answer { request_id: request, signed: Some(signed) };
+        let answer = proto::Answer { request_id: request, signed: Some(signed), receipt };
         write(&mut self.reader, server_message::Kind::Answer(answer)).await
+    }
+
+    /// The receipt that goes with a grant; nothing when there is none, or when the license that it is
+    /// of was removed just now.
+    fn signed_receipt(&self, receipt: Option<Box<Receipt>>) -> String {
+        let Some(receipt) = receipt else { return String::new() };
+        let known = self.shared.credentials.current();
+        known.of_license(&receipt.issuer).map_or_else(String::new, |credential| {
+            receipt::sign(&receipt, credential, &self.shared.key)
+        })
     }
 
     fn remember(&mut self, session: SessionId) {

@@ -9,10 +9,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use ve_core::{
-    id::LinkId,
-    reason::{ReasonCode, Refusal},
-};
+use ve_core::reason::{ReasonCode, Refusal};
 use ve_wire::limits::HEARTBEAT_TIMEOUT_MS;
 
 use crate::{
@@ -65,7 +62,7 @@ pub async fn accept(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), tokio::task::JoinError> {
     let mut links = JoinSet::new();
-    let mut door = Door { shared, addresses, pace: Arc::default(), last_link: 0, is_stuck: false };
+    let mut door = Door { shared, addresses, pace: Arc::default(), is_stuck: false };
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -96,7 +93,6 @@ struct Door {
     shared: Shared,
     addresses: Arc<Addresses>,
     pace: Arc<Pace>,
-    last_link: u64,
     /// Whether the last connection could not be taken in.
     is_stuck: bool,
 }
@@ -114,8 +110,7 @@ impl Door {
             }
         };
         prepare(&stream).ok()?;
-        self.last_link += 1;
-        let link = LinkId(self.last_link);
+        let link = self.shared.node.name_link();
         Some(Newcomer { link, stream, address, place, pace: Arc::clone(&self.pace) })
     }
 
@@ -134,7 +129,7 @@ impl Door {
 }
 
 /// Small messages leave at once, and the kernel notices a dead host by itself.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, Duration::from_secs(5))?;

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use tokio::task::spawn_blocking;
+use tokio::{sync::watch, task::spawn_blocking};
+use ve_core::node::io::Input;
 
 use crate::{
     config::{Config, ConfigError},
@@ -10,7 +11,9 @@ use crate::{
     home::Home,
     log::Module,
     machine,
+    peer::dial::Wish,
     service::Service,
+    snapshots::Rules,
 };
 
 /// The configuration of a home; `listen` counts instead of what it says.
@@ -27,12 +30,29 @@ pub struct Reload {
     config: Config,
     /// Where the command line says to listen.
     listen: Option<SocketAddr>,
+    /// Where the peer is.
+    wish: watch::Sender<Wish>,
+    /// How snapshots are made.
+    snapshots: watch::Sender<Rules>,
 }
 
 impl Reload {
     /// For a server that was started with `config`, and with `listen` on its command line.
     pub fn new(config: Config, listen: Option<SocketAddr>) -> Self {
-        Self { config, listen }
+        let wish = Wish { address: config.peer.address.clone(), times: 0 };
+        let (wish, snapshots) =
+            (watch::Sender::new(wish), watch::Sender::new(Rules::from(&config.autove)));
+        Self { config, listen, wish, snapshots }
+    }
+
+    /// Hears where the peer is to be found.
+    pub fn wish(&self) -> watch::Receiver<Wish> {
+        self.wish.subscribe()
+    }
+
+    /// Hears how snapshots are to be made.
+    pub fn snapshots(&self) -> watch::Receiver<Rules> {
+        self.snapshots.subscribe()
     }
 
     /// Takes up the log's file, the machine and the licenses anew. What can't be read or is wrong is
@@ -43,7 +63,7 @@ impl Reload {
         let (home, listen) = (service.home.clone(), self.listen);
         let what = match blocking(move || load_config(&home, listen)).await? {
             Ok(fresh) => {
-                self.take_config(service, fresh);
+                self.take_config(service, fresh).await?;
                 "Configuration and licenses"
             }
             Err(error) => {
@@ -60,13 +80,15 @@ impl Reload {
                 service.log.error(Module::License, message);
             }
         }
+        service.load_providers().await?;
         service.load_licenses(false).await?;
         service.log.info(Module::Main, format!("{what} were read again."));
         Ok(())
     }
 
-    /// `[host]` counts from now on; of everything else a change is named until the next start.
-    fn take_config(&mut self, service: &Service, fresh: Config) {
+    /// `[host]`, `[peer]` and `[autove]` count from now on; of everything else a change is named until
+    /// the next start.
+    async fn take_config(&mut self, service: &Service, fresh: Config) -> Result<(), Stopped> {
         let waiting = waiting_changes(&self.config, &fresh);
         if let Some((last, others)) = waiting.split_last() {
             let and = if others.is_empty() { "" } else { " and " };
@@ -74,7 +96,16 @@ impl Reload {
             let message = format!("Changes of {names} take effect at the next start.");
             service.log.warn(Module::Main, message);
         }
-        self.config.host = fresh.host;
+        let Config { host, peer, autove, .. } = fresh;
+        service.node.input(Input::AutoVe(autove.rules(&peer))).await?;
+        let rules = Rules::from(&autove);
+        self.snapshots.send_if_modified(|now| std::mem::replace(now, rules) != rules);
+        self.wish.send_modify(|wish| {
+            wish.address.clone_from(&peer.address);
+            wish.times += 1;
+        });
+        self.config = Config { host, peer, autove, ..self.config.clone() };
+        Ok(())
     }
 }
 

@@ -1,50 +1,40 @@
 //! The wiring: a license server from its start to its end, in the order in which things happen.
 //!
-//! Start: home, log, key, machine, ledger and node, port, licenses, ready. Whatever can be wrong with
+//! Start: home, log, key, machine, ledger, registry and node, port, licenses, ready. Whatever can be wrong with
 //! one of them ends the start with its own exit code. The node knows its holders before the port is
 //! open, and they come first.
 //!
 //! End: clients are told, links get a moment to close, the node settles what it has decided, the
-//! ledger is closed, and the log's last line is written. All of it within five seconds.
+//! ledger and registry are closed, and the log's last line is written. All of it within five seconds.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, UnixListener},
-    sync::{mpsc, watch},
+    sync::watch,
     task::{JoinError, JoinHandle},
 };
 use tokio_rustls::TlsAcceptor;
-use ve_core::{
-    fingerprint::Machine,
-    node::{Node, Settings, io::Input},
-};
-use ve_documents::{
-    key_files::{self, IdentityError},
-    keys::SigningKey,
-};
+use ve_core::{fingerprint::Machine, node::io::Input};
+use ve_documents::{key_files::IdentityError, keys::SigningKey};
 use ve_host::{PlatformError, clock};
-use ve_store::{LoadError, Store, Writer};
-use ve_wire::{
-    limits::HEARTBEAT_TIMEOUT_MS,
-    tls::{self, Identity},
-};
+use ve_store::LoadError;
+use ve_wire::tls::{self, Identity};
 
 use crate::{
     addresses::{self, Addresses},
     backup::{self, apply::ApplyError},
     config::{Config, ConfigError},
     control, descriptors,
-    driver::{Driver, NodeHandle, Stopped, WriterGone},
+    driver::{NodeHandle, Stopped, WriterGone},
     home::{Home, HomeError, HomeLockError, HostLockError, host_lock},
-    installed::{has_had_licenses, has_license_files},
-    ledger,
     link::Shared,
     listener::{self, BindError},
     log::{Log, LogSettings, LogZone, Module, OpenError, program},
-    machine,
+    peer::dial::Dialer,
     reload::{Reload, load_config},
     service::{Parts, Service},
+    snapshots, start,
     supervisor::{self, Event, Events},
 };
 
@@ -196,10 +186,10 @@ async fn start_and_serve(
     log: &Log,
     watch: Watch,
 ) -> Result<(), RunError> {
-    let key = Arc::new(load_key(home)?);
+    let key = Arc::new(start::load_key(home)?);
     let _host_lock = host_lock(&key.public())?;
-    let machine = read_machine(config, log)?;
-    let (driver, node) = start_node(home, &key, log)?;
+    let machine = start::read_machine(config, log)?;
+    let (driver, node) = start::start_node(home, &key, log)?;
     let doors = open_doors(home, config, &key)?;
     let service = Arc::new(Service::new(Parts {
         node,
@@ -211,7 +201,7 @@ async fn start_and_serve(
     }));
     let mut driver = tokio::spawn(driver.run());
     let serving = async {
-        get_ready(&service, machine).await.map_err(failed)?;
+        get_ready(&service, machine, config).await.map_err(failed)?;
         serve(&service, key, doors, watch).await
     };
     let served = tokio::select! {
@@ -235,43 +225,11 @@ fn open_doors(home: &Home, config: &Config, key: &SigningKey) -> Result<Doors, R
     })
 }
 
-/// The server's key; made at the first start, and never silently replaced.
-fn load_key(home: &Home) -> Result<SigningKey, RunError> {
-    let path = home.identity_key();
-    if !path.try_exists()? && has_license_files(home).map_err(RunError::Licenses)? {
-        return Err(RunError::KeyMissing(path));
-    }
-    Ok(key_files::load_or_create(&path)?)
-}
-
-fn read_machine(config: &Config, log: &Log) -> Result<Machine, PlatformError> {
-    let machine = machine::read(config.host.platform)?.machine;
-    for advice in ve_host::advice(&machine) {
-        log.warn(Module::License, advice);
-    }
-    Ok(machine)
-}
-
-/// The node with everything the ledger remembers, and the thread that writes the ledger.
-fn start_node(home: &Home, key: &SigningKey, log: &Log) -> Result<(Driver, NodeHandle), RunError> {
-    let has_had_licenses = has_had_licenses(home).map_err(RunError::Licenses)?;
-    let mut store = ledger::open(home, key.public(), has_had_licenses, log)?;
-    let remembered = store.remember()?;
-    let settings = Settings {
-        server_key: key.public(),
-        boot: clock::boot(),
-        heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS.into(),
-    };
-    let node = Node::new(settings, remembered, clock::now());
-    let (report, outcomes) = mpsc::unbounded_channel();
-    // The driver outlives the writer; nobody else could be told.
-    let writer = Writer::start(store, move |id, outcome| drop(report.send((id, outcome))))?;
-    Ok(Driver::new(node, log.clone(), writer, outcomes))
-}
-
 /// The node gets to know what it serves on and what, and lets its known sessions in.
-async fn get_ready(service: &Service, machine: Machine) -> Result<(), Stopped> {
+async fn get_ready(service: &Service, machine: Machine, config: &Config) -> Result<(), Stopped> {
     service.take_machine(machine).await?;
+    service.node.input(Input::AutoVe(config.autove.rules(&config.peer))).await?;
+    service.load_providers().await?;
     service.load_licenses(true).await?;
     service.node.input(Input::Ready).await?;
     // What the node says of the licenses stands in the log before the server is ready.
@@ -290,6 +248,7 @@ async fn serve(
         tls,
         key,
         credentials: service.credentials.clone(),
+        vouching: service.vouching.clone(),
         node: service.node.clone(),
         log: service.log.clone(),
     };
@@ -300,16 +259,26 @@ async fn serve(
         addresses.filter_map(Result::ok).map(|at: SocketAddr| at.ip()).collect::<Vec<_>>()
     });
     addresses.expect_back(holders.await.map_err(failed)?);
+    let dialer = dialer(service, &shared.key, &addresses, &watch)?;
     let mut links = tokio::spawn(listener::accept(links, shared, addresses, stopped));
+    let mut dialer = tokio::spawn(dialer.run());
     let tools = tokio::spawn(control::server::serve(control, Arc::clone(service)));
+    let copies = tokio::spawn(snapshots::run(
+        service.home.clone(),
+        service.credentials.clone(),
+        service.log.clone(),
+        watch.reload.snapshots(),
+    ));
     service.log.write(program::listening(&service.listen));
     service.log.write(program::ready());
     let outcome = tokio::select! {
         outcome = watch_over(service, watch) => outcome,
         // It ends by itself only when a link has panicked.
         ended = &mut links => Err(links_failed(ended)),
+        ended = &mut dialer => Err(dialer_failed(ended)),
     };
     tools.abort();
+    copies.abort();
     let clients = service.node.look(|node, _| node.link_count()).await;
     if let Ok(clients) = clients {
         service.log.write(program::stopping(clients));
@@ -317,6 +286,7 @@ async fn serve(
     // Clients first, then the listener: a client that is told can go elsewhere at once.
     let drained = service.node.input(Input::Drain).await;
     stop.send_replace(true);
+    dialer.abort();
     if outcome.is_ok() && drained.is_ok() {
         let ended = links.await;
         if !matches!(ended, Ok(Ok(()))) {
@@ -324,6 +294,17 @@ async fn serve(
         }
     }
     outcome
+}
+
+/// The way to the peer, wherever the configuration says that is.
+fn dialer(
+    service: &Service,
+    key: &SigningKey,
+    addresses: &Arc<Addresses>,
+    watch: &Watch,
+) -> Result<Dialer, RunError> {
+    let (node, wish) = (service.node.clone(), watch.reload.wish());
+    Ok(Dialer::new(key, &service.credentials, node, Arc::clone(addresses), wish)?)
 }
 
 /// Waits for signals, does what they ask, and shows the service manager that the node answers.
@@ -366,6 +347,13 @@ fn links_failed(ended: LinksEnded) -> RunError {
     RunError::Failed(match ended {
         Ok(Ok(())) => "it stopped taking connections".to_owned(),
         Ok(Err(error)) | Err(error) => error.to_string(),
+    })
+}
+
+fn dialer_failed(ended: Result<(), JoinError>) -> RunError {
+    RunError::Failed(match ended {
+        Ok(()) => "it stopped looking for its peer".to_owned(),
+        Err(error) => error.to_string(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! The running service as its administrator sees it: how it is, and what changes its licenses.
 
+mod hosts;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,19 +19,21 @@ use ve_core::{
     reason::ReasonCode,
     time::{SECOND_MS, Utc},
 };
+use ve_documents::identity::load_certificates;
 
 use crate::{
     control::{
         protocol::{Done, Failure, Installation, Status},
         reports,
     },
-    credentials::Credentials,
+    credentials::{Credentials, Known},
     driver::{NodeHandle, Stopped},
     health::of_licenses,
     home::Home,
     install::{self, InstallError, Plan},
     installed,
     log::{Log, Module},
+    vouching::Vouching,
 };
 
 /// How long a tool waits for the ledger. Tools themselves wait for twice as long and more.
@@ -45,6 +49,8 @@ pub struct Service {
     pub server_key: ServerKey,
     /// What it shows before login.
     pub credentials: Credentials,
+    /// What hosts show of themselves.
+    pub vouching: Vouching,
     /// The log.
     pub log: Log,
     /// Where it listens.
@@ -82,6 +88,7 @@ impl Service {
             home,
             server_key,
             credentials: Credentials::default(),
+            vouching: Vouching::default(),
             log,
             listen,
             since,
@@ -112,6 +119,8 @@ impl Service {
                 holders_unknown_seconds: node
                     .holders_unknown_ms(now)
                     .map(|ms| ms.div_ceil(SECOND_MS)),
+                autove: reports::capacity(node),
+                peer: reports::peers(node, now).peers.pop(),
                 attention,
                 licenses,
             }
@@ -127,6 +136,24 @@ impl Service {
 
     fn machine(&self) -> Arc<Machine> {
         Arc::clone(&self.machine.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the certificates of cloud providers. What can't be read leaves them as they were.
+    pub async fn load_providers(&self) -> Result<(), Stopped> {
+        let folder = self.home.providers();
+        let loaded =
+            spawn_blocking(move || load_certificates(&folder)).await.map_err(|_| Stopped)?;
+        match loaded {
+            Ok(certificates) => self.vouching.trust_providers(certificates),
+            Err(error) => {
+                let message = format!(
+                    "The certificates of cloud providers stay as they were: {error}. Identity \
+                     documents that they would prove count for nothing."
+                );
+                self.log.error(Module::Main, message);
+            }
+        }
+        Ok(())
     }
 
     /// Reads the license files and lets the node judge them. At the start everything counts; later
@@ -146,7 +173,8 @@ impl Service {
             self.log.error(Module::License, message);
             return Ok(Some(trouble));
         }
-        self.credentials.show(loaded.credentials);
+        let licenses = loaded.trusted.iter().map(|license| &**license).zip(loaded.credentials);
+        self.credentials.show(Known::new(licenses, loaded.vendor_keys));
         let licenses = Input::Licenses { trusted: loaded.trusted, unusable: loaded.unusable };
         self.node.input(licenses).await.map(|()| None)
     }

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 
 use ve_core::{
-    client::io::{Attempt, Input},
+    client::io::{Attempt, ConnectError, Input},
     grant::Grant,
     id::{LinkId, Nonce, SessionId},
+    license::Mode,
     node::io::RequestId,
     time::SECOND_MS,
 };
@@ -95,6 +96,7 @@ impl World {
             run: program.run.0.to_vec(),
             probe: false,
             witnesses: self.witnesses_for(seat, server),
+            facts: self.facts_of(seat.host),
         };
         self.transmit(link, Side::Server, Message::Login(Box::new(login)));
     }
@@ -158,16 +160,13 @@ impl World {
             return;
         }
         match (message, this.client_end) {
-            (Message::Welcome, End::Opening) => {
-                this.client_end = End::Open { silent_since: None };
-                self.tell_machine(client, Input::Connected { attempt });
-                self.reassess_link(link);
-            }
+            (Message::Welcome, End::Opening) => self.be_welcome(link, client, attempt),
             (Message::Rejected | Message::End, End::Opening) => {
                 self.fail_to_connect(link, "nobody listens there");
             }
             (Message::End, End::Open { .. }) => self.lose(link, "the server closed the connection"),
-            (Message::Answer(request, signed), End::Open { .. }) => {
+            (Message::Answer(request, signed, receipt), End::Open { .. }) => {
+                self.keep_receipt(client, receipt);
                 self.hear_answer(link, request, &signed);
             }
             (Message::Revoked(signed), End::Open { .. }) => self.hear_revoked(link, &signed),
@@ -180,6 +179,25 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// The server has said hello, with its credentials.
+    fn be_welcome(&mut self, link: LinkId, client: usize, attempt: Attempt) {
+        let Some(this) = self.links.get_mut(&link) else { return };
+        let server = this.server;
+        this.client_end = End::Open { silent_since: None };
+        let mut licenses = self.shown_licenses(server);
+        if self.plan.mode == Mode::AutoVe && licenses.is_empty() {
+            self.close_end(link, Side::Client, true);
+            let (why, refusal) = ("it shows no credential".to_owned(), None);
+            let why = ConnectError::Unverified { why, refusal };
+            return self.tell_machine(client, Input::NotConnected { attempt, why });
+        }
+        if self.plan.bug == Some(Bug::HomeIgnored) {
+            licenses.clear();
+        }
+        self.tell_machine(client, Input::Connected { attempt, licenses });
+        self.reassess_link(link);
     }
 
     fn believe(&self, link: LinkId, nonce: Nonce, signed: &proto::Signed) -> Believed {

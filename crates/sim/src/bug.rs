@@ -1,6 +1,8 @@
 //! Deliberate mistakes, to see that each is caught. They exist here and nowhere in the product: the
 //! simulator's shells make them, around a core that is as it is.
 
+use ve_core::license::Mode;
+
 /// A mistake of a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
@@ -46,6 +48,26 @@ pub enum Bug {
     ReasonSwapped,
     /// Closed links are never forgotten.
     LinksKept,
+    /// A change of the registry is reported before it is written.
+    RegisteredBeforeDurable,
+    /// A start finds an empty registry although the file has hosts.
+    RegistryForgotten,
+    /// A start gives the node none of the hosts that it has read.
+    RegistryUnread,
+    /// A start gives the node none of the retirements that ledger and registry have.
+    RetirementsForgotten,
+    /// Of a peer's changes the last of each message is lost.
+    ChangesDropped,
+    /// Licenses are read as if they had more instances.
+    MoreInstances,
+    /// A peer's license is taken for a larger one.
+    PeerOverstated,
+    /// The boot that a host runs in does not reach the node.
+    BootHidden,
+    /// Who runs at the peer does not reach the node.
+    PresenceHidden,
+    /// Hosts don't hear which server is their home.
+    HomeIgnored,
 }
 
 impl Bug {
@@ -72,6 +94,16 @@ impl Bug {
         Self::BackupKept,
         Self::ReasonSwapped,
         Self::LinksKept,
+        Self::RegisteredBeforeDurable,
+        Self::RegistryForgotten,
+        Self::RegistryUnread,
+        Self::RetirementsForgotten,
+        Self::ChangesDropped,
+        Self::MoreInstances,
+        Self::PeerOverstated,
+        Self::BootHidden,
+        Self::PresenceHidden,
+        Self::HomeIgnored,
     ];
 
     /// The name on the command line.
@@ -98,6 +130,16 @@ impl Bug {
             Self::BackupKept => "backup-kept",
             Self::ReasonSwapped => "reason-swapped",
             Self::LinksKept => "links-kept",
+            Self::RegisteredBeforeDurable => "registered-before-durable",
+            Self::RegistryForgotten => "registry-forgotten",
+            Self::RegistryUnread => "registry-unread",
+            Self::RetirementsForgotten => "retirements-forgotten",
+            Self::ChangesDropped => "changes-dropped",
+            Self::MoreInstances => "more-instances",
+            Self::PeerOverstated => "peer-overstated",
+            Self::BootHidden => "boot-hidden",
+            Self::PresenceHidden => "presence-hidden",
+            Self::HomeIgnored => "home-ignored",
         }
     }
 
@@ -125,6 +167,32 @@ impl Bug {
             Self::FailbackNever | Self::BackupKept => "liveness",
             Self::ReasonSwapped => "reasons",
             Self::LinksKept => "bounds",
+            Self::RegisteredBeforeDurable => "registered_first",
+            Self::RegistryForgotten => "registrations",
+            Self::RegistryUnread => "counted_once",
+            Self::RetirementsForgotten => "retired",
+            Self::ChangesDropped => "equal",
+            Self::MoreInstances => "capacity",
+            Self::PeerOverstated => "together",
+            Self::BootHidden | Self::PresenceHidden => "clones",
+            Self::HomeIgnored => "served_again",
+        }
+    }
+
+    /// The mode in which it shows.
+    pub const fn mode(self) -> Mode {
+        match self {
+            Self::RegisteredBeforeDurable
+            | Self::RegistryForgotten
+            | Self::RegistryUnread
+            | Self::RetirementsForgotten
+            | Self::ChangesDropped
+            | Self::MoreInstances
+            | Self::PeerOverstated
+            | Self::BootHidden
+            | Self::PresenceHidden
+            | Self::HomeIgnored => Mode::AutoVe,
+            _ => Mode::General,
         }
     }
 
@@ -138,15 +206,18 @@ impl Bug {
             | Self::MeterNotWritten
             | Self::MeterReset
             | Self::VersionMarkDropped
-            | Self::WitnessIgnored => Profile::Disks,
+            | Self::WitnessIgnored
+            | Self::PeerOverstated => Profile::Disks,
             Self::GraceProlonged
             | Self::StopBeforeShutdown
             | Self::ShutdownTooEarly
             | Self::FailbackNever
             | Self::GraceLeaseIgnored
             | Self::LeaseCutShort
-            | Self::BackupKept => Profile::Network,
-            Self::WallAsElapsed => Profile::Clocks,
+            | Self::BackupKept
+            | Self::ChangesDropped
+            | Self::PresenceHidden => Profile::Network,
+            Self::WallAsElapsed | Self::BootHidden | Self::RetirementsForgotten => Profile::Clocks,
             _ => Profile::Calm,
         }
     }

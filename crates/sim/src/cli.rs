@@ -8,7 +8,7 @@ use std::{
 
 use clap::Parser;
 
-use crate::{Bug, Outcome, Plan, Profile, Violation, run_with};
+use crate::{Bug, Mode, Outcome, Plan, Profile, Violation, run_with};
 
 /// How many emulators there are when nothing else is said.
 const CLIENTS: usize = 48;
@@ -31,7 +31,10 @@ struct Arguments {
     /// left out
     #[arg(long, value_parser = profile)]
     profile: Option<Profile>,
-    /// How many emulators
+    /// General mode, AutoVE mode, or each seed in both
+    #[arg(long, default_value = "general", value_parser = modes)]
+    mode: Modes,
+    /// How many emulators; in AutoVE mode, how many hosts
     #[arg(long, default_value_t = CLIENTS, value_parser = count)]
     clients: usize,
     /// Make this mistake on purpose
@@ -40,6 +43,19 @@ struct Arguments {
     /// Print everything that happens
     #[arg(long)]
     trace: bool,
+}
+
+/// The modes that every seed is run in.
+#[derive(Debug, Clone, Copy)]
+struct Modes(&'static [Mode]);
+
+fn modes(name: &str) -> Result<Modes, String> {
+    match name {
+        "general" => Ok(Modes(&[Mode::General])),
+        "autove" => Ok(Modes(&[Mode::AutoVe])),
+        "both" => Ok(Modes(&[Mode::General, Mode::AutoVe])),
+        _ => Err("known are general, autove and both".to_owned()),
+    }
 }
 
 fn profile(name: &str) -> Result<Profile, String> {
@@ -69,17 +85,20 @@ pub fn main() -> ExitCode {
     let first = arguments.seed.unwrap_or_else(|| u64::from_le_bytes(ve_wire::random_bytes()) >> 16);
     println!("seed {first}");
     let begun = Instant::now();
-    for number in 0..arguments.runs {
-        let plan = plan(&arguments, first.wrapping_add(number));
-        let outcome = run_with(&plan, |day| show_progress(&arguments, number, day));
+    let modes = arguments.mode.0;
+    let runs = (0..arguments.runs).flat_map(|seed| modes.iter().map(move |mode| (seed, *mode)));
+    for (done, (number, mode)) in (0..).zip(runs) {
+        let plan = plan(&arguments, first.wrapping_add(number), mode);
+        let outcome = run_with(&plan, |day| show_progress(&arguments, done, day));
         clear_progress();
         if let Some(violation) = &outcome.violation {
             report(&plan, violation, &outcome);
             return ExitCode::from(1);
         }
         println!(
-            "seed {}, {}: {} events, {} faults, {} grants, trace {:016x}",
+            "seed {}, {}, {}: {} events, {} faults, {} grants, trace {:016x}",
             plan.seed,
+            plan.mode,
             plan.profile.as_str(),
             outcome.events,
             outcome.faults,
@@ -87,13 +106,17 @@ pub fn main() -> ExitCode {
             outcome.hash
         );
     }
-    let days = arguments.days * arguments.runs;
+    let days = arguments.days * all_runs(&arguments);
     let tenths = u128::from(days) * 10_000 / begun.elapsed().as_millis().max(1);
     println!("{days} simulated days, {}.{} a second, nothing broken", tenths / 10, tenths % 10);
     ExitCode::SUCCESS
 }
 
-fn plan(arguments: &Arguments, seed: u64) -> Plan {
+fn all_runs(arguments: &Arguments) -> u64 {
+    arguments.runs * arguments.mode.0.len() as u64
+}
+
+fn plan(arguments: &Arguments, seed: u64, mode: Mode) -> Plan {
     let profiles = Profile::ALL;
     // A seed alone names its profile, so that it can be replayed alone.
     let of_seed = usize::try_from(seed % profiles.len() as u64).unwrap_or(0);
@@ -102,6 +125,7 @@ fn plan(arguments: &Arguments, seed: u64) -> Plan {
         days: arguments.days,
         profile: arguments.profile.unwrap_or(profiles[of_seed]),
         clients: arguments.clients,
+        mode,
         bug: arguments.bug,
         trace: arguments.trace,
     }
@@ -133,9 +157,10 @@ fn report(plan: &Plan, violation: &Violation, outcome: &Outcome) {
     println!("seed {}, commit {}, trace {:016x}", plan.seed, commit(), outcome.hash);
     let bug = plan.bug.map_or_else(String::new, |bug| format!(" --bug {}", bug.as_str()));
     println!(
-        "replay: cargo run -p ve-sim -- --seed {} --days {} --profile {} --clients {}{bug} --trace",
+        "replay: cargo run -p ve-sim -- --seed {} --days {} --mode {} --profile {} --clients {}{bug} --trace",
         plan.seed,
         plan.days,
+        plan.mode,
         plan.profile.as_str(),
         plan.clients
     );

@@ -19,6 +19,7 @@ use crate::{
     fact::Fact,
     network::{End, Side},
     random::Random,
+    roster::{Receipts, Slot},
     vendor::{MODELS, name},
     world::{Event, World},
 };
@@ -34,6 +35,9 @@ pub(crate) struct Host {
     pub(crate) powered: bool,
     /// The last grants, by server, license and emulator, with the moment they came.
     pub(crate) witnesses: BTreeMap<(usize, LicenseId, Name), (At, proto::Signed)>,
+    /// What it is in AutoVE mode.
+    pub(crate) slot: Slot,
+    pub(crate) receipts: Receipts,
 }
 
 impl Host {
@@ -44,11 +48,13 @@ impl Host {
             awake: true,
             powered: true,
             witnesses: BTreeMap::new(),
+            slot: Slot::Host,
+            receipts: Receipts::default(),
         }
     }
 
     pub(crate) fn runs(&self) -> bool {
-        self.awake && self.powered
+        self.awake && self.powered && self.slot != Slot::Vacant
     }
 }
 
@@ -94,6 +100,12 @@ impl Seat {
         }
     }
 
+    /// An emulator of an AutoVE host. Its name is unique there, and a clone has the same.
+    pub(crate) fn on_host(random: &mut Random, host: usize, number: usize) -> Self {
+        let misfit = random.percent(5);
+        Self { host, name: name(&format!("emulator-{number}")), misfit, ..Self::new(random, 0) }
+    }
+
     pub(crate) fn guest_runs(&self) -> bool {
         self.program.as_ref().is_some_and(|program| program.guest != Guest::None)
     }
@@ -121,7 +133,7 @@ impl World {
         if seat.program.is_some() || !self.hosts[seat.host].runs() || (self.healed && seat.misfit) {
             return;
         }
-        let mut settings = self.client_settings();
+        let mut settings = self.client_settings(client);
         if self.plan.bug == Some(Bug::FailbackNever) {
             settings.primary_probe_ms = 1_000_000 * HOUR_MS;
         }
@@ -349,13 +361,14 @@ impl World {
         self.hosts[host].powered = true;
         self.hosts[host].awake = true;
         self.hosts[host].clock.reboot(&mut self.random, at);
+        self.tell_boot(host);
         for client in self.clients_of(host) {
             let at = at + self.random.between(SECOND_MS, 10 * MINUTE_MS);
             self.queue.plan(at, Event::Launch { client });
         }
     }
 
-    fn clients_of(&self, host: usize) -> Vec<usize> {
+    pub(crate) fn clients_of(&self, host: usize) -> Vec<usize> {
         let of_host = |(client, seat): (usize, &Seat)| (seat.host == host).then_some(client);
         self.seats.iter().enumerate().filter_map(of_host).collect()
     }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use ve_core::node::event::{Event, Record, Remembered};
 use ve_store::{AppendFailure, CloseError, Denied, LoadError, Store};
 
-use crate::{ledger::Ledger, random::Hash};
-
-/// What is in front of every frame: its length and its checksum, eight bytes each.
-const HEAD_BYTES: usize = 16;
+use crate::{
+    frame::{decode, encode},
+    ledger::Ledger,
+};
 
 /// From this size on a start writes what it has read anew, in one frame.
 const COMPACT_BYTES: usize = 256 * 1024;
@@ -185,28 +185,6 @@ impl Store for Disk {
     fn close(self) -> Result<(), CloseError> {
         Ok(())
     }
-}
-
-fn encode(frame: &Frame) -> Vec<u8> {
-    let content = serde_json::to_vec(frame).expect("records can always be written as JSON");
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + content.len());
-    bytes.extend_from_slice(&(content.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&Hash::of(&content).to_le_bytes());
-    bytes.extend_from_slice(&content);
-    bytes
-}
-
-/// The first frame and its length; `None` where no whole one is.
-fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
-    let number = |at: usize| -> Option<u64> {
-        Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
-    };
-    let length = usize::try_from(number(0)?).ok()?;
-    let content = bytes.get(HEAD_BYTES..HEAD_BYTES.checked_add(length)?)?;
-    if Hash::of(content) != number(8)? {
-        return None;
-    }
-    Some((serde_json::from_slice(content).ok()?, HEAD_BYTES + length))
 }
 
 #[cfg(test)]

@@ -11,12 +11,14 @@ use ve_core::{
     node::{
         event::{Record, Remembered},
         io::{Answer, Ask, Note, RequestId},
+        peer::PeerMessage,
     },
     reason::Refusal,
+    registry::{Batch, RememberedHosts},
     time::{Elapsed, Now},
 };
 
-use crate::ledger::Ledger;
+use crate::{host_fact, ledger::Ledger, roll::Roll};
 
 /// One thing that happened; `{:#}` prints all of it. `now` is by the clocks of the machine that it happened on.
 #[derive(Debug)]
@@ -101,6 +103,7 @@ pub(crate) enum Fact<'a> {
         request: RequestId,
         answer: &'a Answer,
         ledger: &'a Ledger,
+        roll: &'a Roll,
         now: Now,
     },
     Revoking {
@@ -198,6 +201,87 @@ pub(crate) enum Fact<'a> {
     Watched {
         client: usize,
         now: Now,
+    },
+    /// A start has read the registry.
+    RollRead {
+        server: usize,
+        remembered: &'a RememberedHosts,
+    },
+    /// The registry was replaced while the server was down.
+    RollReplaced {
+        server: usize,
+        roll: &'a Roll,
+    },
+    /// The node wants this written into the registry.
+    Enrolling {
+        server: usize,
+        batch: &'a Batch,
+    },
+    /// It is written, or is not.
+    Enrolled {
+        server: usize,
+        batch: &'a Batch,
+        durable: bool,
+    },
+    PeerOpened {
+        server: usize,
+        link: LinkId,
+    },
+    PeerClosed {
+        server: usize,
+        link: LinkId,
+    },
+    /// What one server says may reach the other late or never.
+    PeerDisturbed {
+        link: LinkId,
+    },
+    PeerTold {
+        server: usize,
+        link: LinkId,
+        message: &'a PeerMessage,
+    },
+    PeerHeard {
+        server: usize,
+        link: LinkId,
+        message: &'a PeerMessage,
+    },
+    PeerRefused {
+        server: usize,
+        link: LinkId,
+        refusal: &'a Refusal,
+    },
+    /// A host runs in this boot from now on.
+    HostBooted {
+        host: usize,
+        key: HostKey,
+        clone: bool,
+    },
+    HostGone {
+        host: usize,
+    },
+    ReceiptKept {
+        host: usize,
+        key: HostKey,
+    },
+    /// A host's receipts were lost, or replaced by older ones.
+    ReceiptsChanged {
+        host: usize,
+        any: bool,
+    },
+    RetireAsked {
+        server: usize,
+        host: HostKey,
+    },
+    RetireAnswered {
+        server: usize,
+        host: HostKey,
+        done: bool,
+        ledger: &'a Ledger,
+        roll: &'a Roll,
+    },
+    /// Everything works again for long; this is what both registries have.
+    Healed {
+        rolls: [&'a Roll; 2],
     },
     /// How much is planned, under way and open.
     Counted {
@@ -307,7 +391,7 @@ fn client_fact(fact: &Fact<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Fact::Told { client, .. } => write!(f, "client {client} tells"),
         Fact::HostSleeps { client } => write!(f, "client {client} sleeps"),
         Fact::HostWakes { client } => write!(f, "client {client} wakes"),
-        _ => Ok(()),
+        of_hosts => host_fact::write(of_hosts, f),
     }
 }
 

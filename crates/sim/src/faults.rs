@@ -11,6 +11,7 @@ use crate::{
     fact::Fact,
     network::{Cut, Side},
     profile::Fault,
+    server::Asked,
     vendor::{self, Signed},
     world::{DAY_MS, Event, World},
 };
@@ -27,6 +28,9 @@ pub(crate) enum Undo {
     Boot(usize),
     Thaw(usize),
     License(usize),
+    /// The registry's disk.
+    Roll(usize),
+    Clone(usize),
 }
 
 impl World {
@@ -37,7 +41,7 @@ impl World {
         }
         self.plan_fault();
         self.faults += 1;
-        let fault = self.plan.profile.fault(&mut self.random);
+        let fault = self.plan.profile.fault(self.plan.mode, &mut self.random);
         let server = self.random.index(self.servers.len());
         let host = self.random.index(self.hosts.len());
         match fault {
@@ -90,10 +94,11 @@ impl World {
             Fault::Update => self.update_license(server),
             Fault::OldLicense => self.put_old_license(server),
             Fault::Remove => self.remove_license(server),
+            of_hosts => self.strike_hosts(of_hosts, server, host),
         }
     }
 
-    fn end_within(&mut self, shortest_ms: u64, longest_ms: u64, undo: Undo) {
+    pub(crate) fn end_within(&mut self, shortest_ms: u64, longest_ms: u64, undo: Undo) {
         // Short troubles are more frequent, and are healed by other means.
         let longest_ms =
             if self.random.percent(60) { longest_ms.min(20 * shortest_ms) } else { longest_ms };
@@ -105,6 +110,7 @@ impl World {
         match undo {
             Undo::Cut(name) => {
                 self.network.cuts.retain(|cut| cut.name != name);
+                self.network.peer_cuts.retain(|(cut, _)| *cut != name);
                 self.reassess();
             }
             Undo::Flaky => self.network.flaky = false,
@@ -117,6 +123,11 @@ impl World {
             Undo::Wake(host) => self.wake(host),
             Undo::Boot(host) => self.boot_host(host),
             Undo::Thaw(server) => self.thaw(server),
+            Undo::Roll(server) => {
+                self.servers[server].roll.health = Health::Sound;
+                self.servers[server].roll.slow_ms = 0;
+            }
+            Undo::Clone(host) => self.end_clone(host),
             Undo::License(server) if self.servers[server].hung => {
                 self.queue.plan(self.at + SECOND_MS, Event::Undo(undo));
             }
@@ -126,6 +137,7 @@ impl World {
 
     pub(crate) fn undo_everything(&mut self) {
         self.network.cuts.clear();
+        self.network.peer_cuts.clear();
         self.undo(Undo::Flaky);
         for host in 0..self.hosts.len() {
             for undo in [Undo::HostClock(host), Undo::Wake(host), Undo::Boot(host)] {
@@ -133,7 +145,8 @@ impl World {
             }
         }
         for server in 0..self.servers.len() {
-            for undo in [Undo::Disk(server), Undo::ServerClock(server), Undo::Thaw(server)] {
+            let (disk, roll) = (Undo::Disk(server), Undo::Roll(server));
+            for undo in [disk, roll, Undo::ServerClock(server), Undo::Thaw(server)] {
                 self.undo(undo);
             }
             self.install_newest(server);
@@ -164,7 +177,7 @@ impl World {
     }
 
     /// The process is killed, or the machine loses its power.
-    fn kill(&mut self, server: usize, powered: bool) {
+    pub(crate) fn kill(&mut self, server: usize, powered: bool) {
         let this = &mut self.servers[server];
         this.powered &= powered;
         self.end_process(server, powered);
@@ -198,13 +211,12 @@ impl World {
     /// The ledger is gone, or an older one is put in its place; with the reserve beside it, or
     /// without: a snapshot of the whole machine.
     fn replace_ledger(&mut self, server: usize, fault: Fault) {
-        let copy = self.servers[server].disk.copy();
+        self.keep_copy(server);
         self.end_process(server, true);
-        let copies = &mut self.servers[server].copies;
-        copies.push(copy);
+        let copies = &self.servers[server].copies;
         let bytes = match fault {
             Fault::LoseLedger => Vec::new(),
-            _ => copies[self.random.index(copies.len())].clone(),
+            _ => copies[self.random.index(copies.len())].ledger.clone(),
         };
         let everything = self.random.percent(50);
         let disk = &mut self.servers[server].disk;
@@ -250,20 +262,20 @@ impl World {
         self.install_newest(server);
     }
 
-    fn issue(&mut self, server: usize, signed: Signed) {
+    pub(crate) fn issue(&mut self, server: usize, signed: Signed) {
         let this = &mut self.servers[server];
         this.longest_grace_ms = this.longest_grace_ms.max(signed.license.grace_ms);
         this.issued.push(signed);
     }
 
-    fn install_newest(&mut self, server: usize) {
+    pub(crate) fn install_newest(&mut self, server: usize) {
         let newest = self.servers[server].issued.last().expect("one was issued at first").clone();
         self.install(server, &newest);
     }
 
     /// Puts a license file into the home, and tells a running server, which confirms when all that
     /// follows from it is durable.
-    fn install(&mut self, server: usize, signed: &Signed) {
+    pub(crate) fn install(&mut self, server: usize, signed: &Signed) {
         let (id, version) = (signed.license.id.clone(), signed.license.version);
         let now = self.servers[server].clock.now(self.at);
         self.servers[server].installed.insert(id.clone(), signed.clone());
@@ -277,7 +289,7 @@ impl World {
         if let Some(process) = &mut self.servers[server].process {
             process.last_ticket += 1;
             let ticket = process.last_ticket;
-            process.tickets.insert(ticket, (id, version));
+            process.tickets.insert(ticket, Asked::Installed(id, version));
             self.feed(server, Input::Settle { ticket });
         }
     }
@@ -295,7 +307,10 @@ impl World {
         if self.servers[server].hung {
             return;
         }
-        let old = self.servers[server].issued.first().expect("one was issued at first").clone();
+        let issued = &self.servers[server].issued;
+        let newest = issued.last().expect("one was issued at first");
+        let of_newest = |signed: &&Signed| signed.license.id == newest.license.id;
+        let old = issued.iter().find(of_newest).expect("the newest is one").clone();
         self.install(server, &old);
         self.end_within(MINUTE_MS, HOUR_MS, Undo::License(server));
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use ve_core::{
-    id::{LicenseId, SessionId, SessionNumber},
-    node::event::{BlockedRun, Event, Metered, Record, Remembered, SessionRecord},
+    id::{HostKey, LicenseId, SessionId, SessionNumber},
+    node::event::{BlockedRun, Event, Metered, Record, Remembered, RetiredHost, SessionRecord},
+    text::Name,
     time::{Moment, Utc},
 };
 
@@ -19,6 +20,8 @@ pub(crate) struct Ledger {
     versions: BTreeMap<LicenseId, u32>,
     meters: Vec<Meter>,
     time: Option<Utc>,
+    retired: BTreeMap<HostKey, Retired>,
+    homed: BTreeMap<LicenseId, u64>,
     /// It comes from a backup, or what was there before is lost.
     pub(crate) may_lack_holders: bool,
 }
@@ -29,6 +32,13 @@ struct Meter {
     version: u32,
     used_ms: u64,
     charged_to: Option<Moment>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Retired {
+    at: Utc,
+    name: Name,
+    home: LicenseId,
 }
 
 impl Ledger {
@@ -70,6 +80,13 @@ impl Ledger {
                     session.promised_grace |= through_grace;
                 }
             }
+            Event::HostRetired { host, name, home, at, .. } => {
+                let retired = Retired { at: *at, name: name.clone(), home: home.clone() };
+                self.retired.entry(*host).or_insert(retired);
+            }
+            Event::HostsHomed { home, count } => {
+                self.homed.insert(home.clone(), *count);
+            }
             Event::HoldersUnknown { unknown } => self.may_lack_holders = *unknown,
             Event::SessionPlaced { number, section, product_code } => {
                 if let Some(session) = self.session_mut(*number) {
@@ -77,7 +94,7 @@ impl Ledger {
                     session.product_code = product_code.clone();
                 }
             }
-            Event::Denied(_) => {}
+            Event::HostRegistered { .. } | Event::Denied(_) => {}
         }
     }
 
@@ -124,6 +141,8 @@ impl Ledger {
             versions: self.versions.clone(),
             meters: self.meters.clone(),
             time: self.time,
+            retired: BTreeMap::new(),
+            homed: BTreeMap::new(),
             may_lack_holders: false,
         }
     }
@@ -148,11 +167,29 @@ impl Ledger {
             meters: self.meters.iter().map(metered).collect(),
             time_mark: self.time,
             may_lack_holders: self.may_lack_holders,
+            retired_hosts: self.retired.iter().map(|(host, it)| (*host, it.remembered())).collect(),
+            homed: self.homed.clone(),
         }
     }
 }
 
+impl Retired {
+    fn remembered(&self) -> RetiredHost {
+        RetiredHost { at: self.at, name: self.name.clone(), home: self.home.clone() }
+    }
+}
+
 impl Ledger {
+    /// Whether it knows that a host is retired.
+    pub(crate) fn has_retired(&self, host: HostKey) -> bool {
+        self.retired.contains_key(&host)
+    }
+
+    /// Whether it says that there were registrations.
+    pub(crate) fn knows_hosts(&self) -> bool {
+        !self.retired.is_empty() || self.homed.values().any(|count| *count > 0)
+    }
+
     /// What is on all meters together, in milliseconds.
     pub(crate) fn hours_used(&self) -> u64 {
         self.meters.iter().map(|meter| meter.used_ms).sum()

@@ -6,8 +6,9 @@
 //! Only the shells are simulated: clocks, links, disks, processes, people. The same seed gives the
 //! same run, to the last fact.
 //!
-//! - `world`: the order of events; `server`, `client`, `link`, `talk`, `asking`: the shells.
-//! - `faults`, `profile`: what goes wrong; `bug`: what a shell does wrong on purpose.
+//! - `world`: the order of events; `server`, `writing`, `client`, `link`, `talk`, `asking`: the shells.
+//! - `peering`, `roster`, `roll`: two AutoVE servers' link, their hosts, and their registries' files.
+//! - `faults`, `hosts_faults`, `profile`: what goes wrong; `bug`: what a shell does wrong on purpose.
 //! - `checks`: what must always be true, judged by books of the simulator's own. First nothing may
 //!   be unsafe while everything fails; then everything is healed, and everybody must be served.
 
@@ -20,21 +21,30 @@ mod clock;
 mod disk;
 mod fact;
 mod faults;
+mod frame;
+mod host_fact;
+mod hosts_faults;
 mod ledger;
 mod link;
 mod network;
+mod peering;
 mod profile;
 mod queue;
 mod random;
+mod roll;
+mod roster;
 mod server;
 mod talk;
 mod vendor;
+mod well;
 mod world;
+mod writing;
 
 use std::fmt;
 
 pub use bug::Bug;
 pub use profile::Profile;
+pub use ve_core::license::Mode;
 
 use world::{DAY_MS, World};
 
@@ -47,8 +57,11 @@ pub struct Plan {
     pub days: u64,
     /// What goes wrong.
     pub profile: Profile,
-    /// How many emulators; at least one.
+    /// How many emulators; in AutoVE mode, how many hosts, with one to three emulators each. At least
+    /// one.
     pub clients: usize,
+    /// What the servers' licenses count.
+    pub mode: Mode,
     /// A mistake to make.
     pub bug: Option<Bug>,
     /// Print every fact.

@@ -84,6 +84,7 @@ impl World {
             self.reassess_link(link);
             self.forget_if_over(link);
         }
+        self.reassess_peers();
     }
 
     pub(crate) fn reassess_link(&mut self, link: LinkId) {

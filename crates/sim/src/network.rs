@@ -39,7 +39,8 @@ pub(crate) enum Message {
     Check(RequestId, Nonce, SessionId),
     Logout(RequestId, Nonce, SessionId),
     Pong(SessionId, bool),
-    Answer(RequestId, Box<proto::Signed>),
+    /// With a receipt beside it, or an empty text.
+    Answer(RequestId, Box<proto::Signed>, String),
     Revoked(Box<proto::Signed>),
     Ping(SessionId),
     Closing,
@@ -48,14 +49,20 @@ pub(crate) enum Message {
 }
 
 /// One direction of a link.
-#[derive(Debug, Default)]
-pub(crate) struct Way {
+#[derive(Debug)]
+pub(crate) struct Way<M = Message> {
     /// Nothing arrives before what was sent earlier.
     free_at: At,
     /// What met a cut or somebody who stands still.
-    pub(crate) stuck: VecDeque<Message>,
+    pub(crate) stuck: VecDeque<M>,
     /// When it is tried again.
     pub(crate) retry_at: Option<At>,
+}
+
+impl<M> Default for Way<M> {
+    fn default() -> Self {
+        Self { free_at: 0, stuck: VecDeque::new(), retry_at: None }
+    }
 }
 
 /// One end of a link.
@@ -147,6 +154,8 @@ pub(crate) struct Cut {
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     pub(crate) cuts: Vec<Cut>,
+    /// Cuts between the two servers: their names, and towards which; `None`: both.
+    pub(crate) peer_cuts: Vec<(u64, Option<usize>)>,
     /// Paths are slow and lossy.
     pub(crate) flaky: bool,
 }
@@ -160,8 +169,15 @@ impl Network {
         })
     }
 
+    /// Whether what one server sends reaches the other, which is `to`.
+    pub(crate) fn joins_peers(&self, to: usize) -> bool {
+        let everywhere = |cut: &Cut| cut.server.is_some() && cut.hosts.is_empty();
+        !self.cuts.iter().any(everywhere)
+            && !self.peer_cuts.iter().any(|(_, towards)| towards.is_none_or(|cut| cut == to))
+    }
+
     /// When something that is sent now arrives.
-    pub(crate) fn arrival(&self, random: &mut Random, at: At, way: &mut Way) -> At {
+    pub(crate) fn arrival<M>(&self, random: &mut Random, at: At, way: &mut Way<M>) -> At {
         let mut delay = random.between(1, 15);
         if self.flaky {
             delay += random.between(0, 120);

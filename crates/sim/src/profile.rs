@@ -1,5 +1,7 @@
 //! What goes wrong in a run, and how often.
 
+use ve_core::license::Mode;
+
 use crate::random::Random;
 
 /// Which faults a run has.
@@ -39,13 +41,20 @@ impl Profile {
     }
 
     /// What may happen next.
-    pub(crate) fn fault(self, random: &mut Random) -> Fault {
-        let kinds: &[&[Fault]] = match self {
-            Self::Calm => &[CALM],
-            Self::Network => &[CALM, NETWORK, NETWORK],
-            Self::Disks => &[CALM, DISKS, DISKS],
-            Self::Clocks => &[CALM, CLOCKS, CLOCKS],
-            Self::Everything => &[CALM, NETWORK, DISKS, CLOCKS],
+    pub(crate) fn fault(self, mode: Mode, random: &mut Random) -> Fault {
+        let kinds: &[&[Fault]] = match (mode, self) {
+            (Mode::General, Self::Calm) => &[CALM],
+            (Mode::General, Self::Network) => &[CALM, NETWORK, NETWORK],
+            (Mode::General, Self::Disks) => &[CALM, DISKS, DISKS],
+            (Mode::General, Self::Clocks) => &[CALM, CLOCKS, CLOCKS],
+            (Mode::General, Self::Everything) => &[CALM, NETWORK, DISKS, CLOCKS],
+            (Mode::AutoVe, Self::Calm) => &[CALM, HOSTS],
+            (Mode::AutoVe, Self::Network) => &[CALM, HOSTS, NETWORK, PEERS, PEERS],
+            (Mode::AutoVe, Self::Disks) => &[CALM, HOSTS, DISKS, REGISTRIES, REGISTRIES],
+            (Mode::AutoVe, Self::Clocks) => &[CALM, HOSTS, CLOCKS, CLOCKS],
+            (Mode::AutoVe, Self::Everything) => {
+                &[CALM, HOSTS, HOSTS, NETWORK, PEERS, DISKS, REGISTRIES, CLOCKS]
+            }
         };
         let kind = random.pick(kinds);
         random.pick(kind)
@@ -122,6 +131,44 @@ pub(crate) enum Fault {
     OldLicense,
     /// A license is removed.
     Remove,
+    /// A license with another ID takes the place of the installed one.
+    Replace,
+    /// A new host appears.
+    NewHost,
+    /// A host is gone for ever.
+    Terminate,
+    /// The administrator retires a host.
+    Retire,
+    /// A host's disk is copied, and the copy starts elsewhere.
+    Clone,
+    /// A host loses what it has kept, its key with it.
+    NewKey,
+    /// A host loses its receipts.
+    LoseReceipts,
+    /// A host's receipts are as they were some time ago.
+    OldReceipts,
+    /// A host shows another one's receipt.
+    StolenReceipt,
+    /// The two servers don't reach each other.
+    CutPeers,
+    /// What one of them says doesn't reach the other.
+    OneWayPeers,
+    /// Both servers end at the same time.
+    KillBoth,
+    /// A server's registry is lost.
+    LoseRegistry,
+    /// Those of both servers are.
+    LoseBothRegistries,
+    /// An older registry is put in place.
+    OldRegistry,
+    /// A server's whole home is as it was some time ago.
+    OldHome,
+    /// The registry's disk is slow.
+    SlowRegistry,
+    /// It is full.
+    FullRegistry,
+    /// It gives errors.
+    FailingRegistry,
 }
 
 const CALM: &[Fault] = &[
@@ -167,4 +214,39 @@ const CLOCKS: &[Fault] = &[
     Fault::Sleep,
     Fault::HostPowerLoss,
     Fault::Hang,
+];
+const HOSTS: &[Fault] = &[
+    Fault::NewHost,
+    Fault::NewHost,
+    Fault::Terminate,
+    Fault::Retire,
+    Fault::Retire,
+    Fault::Clone,
+    Fault::Clone,
+    Fault::NewKey,
+    Fault::LoseReceipts,
+    Fault::OldReceipts,
+    Fault::StolenReceipt,
+    Fault::HostPowerLoss,
+    Fault::Replace,
+];
+const PEERS: &[Fault] = &[
+    Fault::CutPeers,
+    Fault::CutPeers,
+    Fault::CutPeers,
+    Fault::OneWayPeers,
+    Fault::KillBoth,
+    Fault::NewHost,
+    Fault::Retire,
+];
+const REGISTRIES: &[Fault] = &[
+    Fault::LoseRegistry,
+    Fault::LoseBothRegistries,
+    Fault::OldRegistry,
+    Fault::OldRegistry,
+    Fault::OldHome,
+    Fault::SlowRegistry,
+    Fault::FullRegistry,
+    Fault::FailingRegistry,
+    Fault::KillBoth,
 ];

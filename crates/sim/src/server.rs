@@ -1,20 +1,21 @@
 //! A license server's shell: the node and its driver, the ledger's writer, starts and ends. It does
 //! what the product's own shell does, in simulated time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ve_core::{
-    id::{LicenseId, LinkId, SessionId},
-    license::Lease,
+    id::{HostKey, LicenseId, LinkId, SessionId},
+    license::{Lease, Mode},
     node::{
         Node, Settings,
-        event::{AppendError, Event as Recorded, Record, Remembered},
-        io::{AppendId, Durable, Effect, Input, Ticket},
+        event::{Record, Remembered},
+        io::{AppendId, Effect, EnrollId, Input, Ticket},
     },
+    registry::Batch,
     time::SECOND_MS,
 };
 use ve_documents::keys::SigningKey;
-use ve_store::{AppendFailure, Store};
+use ve_store::Store;
 use ve_wire::limits::HEARTBEAT_TIMEOUT_MS;
 
 use crate::{
@@ -24,12 +25,11 @@ use crate::{
     fact::Fact,
     network::Side,
     random::Random,
+    roll::Roll,
     vendor::{self, Signed, Terms, Vendor},
     world::{Event, World},
+    writing::Writing,
 };
-
-/// How many appends share a commit at most.
-const MAX_GROUP: usize = 512;
 
 /// How long a draining server leaves its clients, in milliseconds.
 const DRAIN_MS: u64 = 2 * SECOND_MS;
@@ -39,6 +39,11 @@ pub(crate) struct Server {
     pub(crate) key: SigningKey,
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
+    pub(crate) roll: Roll,
+    /// Whether it connects to its peer by itself.
+    pub(crate) dials: bool,
+    /// The credential that it has shown its peer.
+    pub(crate) shown: Option<String>,
     pub(crate) powered: bool,
     /// The process stands still.
     pub(crate) hung: bool,
@@ -52,9 +57,23 @@ pub(crate) struct Server {
     pub(crate) issued: Vec<Signed>,
     pub(crate) longest_grace_ms: u64,
     /// Copies of the ledger that somebody has kept.
-    pub(crate) copies: Vec<Vec<u8>>,
+    pub(crate) copies: Vec<Copy>,
     /// The links that the shell has and has told the node of.
     pub(crate) open_links: BTreeSet<LinkId>,
+}
+
+/// What somebody has kept of a home: the ledger, and the registry of the same moment.
+pub(crate) struct Copy {
+    pub(crate) ledger: Vec<u8>,
+    pub(crate) roll: Vec<u8>,
+}
+
+/// What of a home is replaced by something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Registry,
+    /// The ledger as well.
+    Home,
 }
 
 /// A run of the server's program.
@@ -63,15 +82,20 @@ pub(crate) struct Process {
     pub(crate) node: Node,
     pub(crate) ready: bool,
     pub(crate) draining: bool,
-    waiting: VecDeque<(AppendId, Vec<Record>)>,
-    writing: Vec<(AppendId, Vec<Record>)>,
-    /// A commit came to its end while the process stood still.
-    done_unseen: bool,
+    pub(crate) appends: Writing<(AppendId, Vec<Record>)>,
+    pub(crate) enrolls: Writing<(EnrollId, Batch)>,
     tick_at: Option<At>,
-    pub(crate) tickets: BTreeMap<Ticket, (LicenseId, u32)>,
+    pub(crate) tickets: BTreeMap<Ticket, Asked>,
     pub(crate) last_ticket: Ticket,
     /// For [`Bug::SessionShared`].
     pub(crate) last_fresh: Option<SessionId>,
+}
+
+/// What an administrator waits for.
+pub(crate) enum Asked {
+    /// A license, by its ID and version.
+    Installed(LicenseId, u32),
+    Retired(HostKey),
 }
 
 impl Server {
@@ -87,13 +111,18 @@ impl Server {
         // Too few for all of a model, or enough.
         let instances = (clients * random.pick(&[15, 40, 60, 100]) / 100).max(1);
         let hours = u32::try_from(random.between(20, 400)).unwrap_or(20);
-        let hours = (server == 1).then_some(hours);
-        let license = vendor::first_license(server, key.public(), terms, hours, instances);
+        let by_hours = server == 1 && (plan.mode == Mode::General || random.percent(50));
+        let hours = by_hours.then_some(hours);
+        let license =
+            vendor::first_license(plan.mode, server, key.public(), terms, hours, instances);
         let signed = vendor.sign(&license);
         Self {
             key,
             clock: Clock::new(random, 0),
             disk: Disk::new(),
+            roll: Roll::new(),
+            dials: false,
+            shown: None,
             powered: true,
             hung: false,
             hung_at: 0,
@@ -108,7 +137,7 @@ impl Server {
     }
 
     pub(crate) fn appends_under_way(&self) -> usize {
-        self.process.as_ref().map_or(0, |process| process.waiting.len() + process.writing.len())
+        self.process.as_ref().map_or(0, |process| process.appends.len() + process.enrolls.len())
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -140,8 +169,12 @@ impl World {
         self.tell_of_disk(server);
         let remembered = match bug {
             Some(Bug::NewcomersFirst) => Remembered { sessions: Vec::new(), ..remembered },
+            Some(Bug::RetirementsForgotten) => {
+                Remembered { retired_hosts: BTreeMap::new(), ..remembered }
+            }
             _ => remembered,
         };
+        let remembered_hosts = self.open_roll(server);
         let this = &mut self.servers[server];
         let settings = Settings {
             server_key: this.key.public(),
@@ -152,24 +185,38 @@ impl World {
         let number = this.runs;
         this.process = Some(Process {
             number,
-            node: Node::new(settings, remembered, this.clock.now(at)),
+            node: Node::new(settings, remembered, &remembered_hosts, this.clock.now(at)),
             ready: false,
             draining: false,
-            waiting: VecDeque::new(),
-            writing: Vec::new(),
-            done_unseen: false,
+            appends: Writing::default(),
+            enrolls: Writing::default(),
             tick_at: None,
             tickets: BTreeMap::new(),
             last_ticket: 0,
             last_fresh: None,
         });
         self.feed(server, Input::Machine(vendor::machine(server)));
+        self.feed_rules(server);
         self.feed_licenses(server);
         if bug == Some(Bug::ServedTooEarly) {
             self.feed(server, Input::Ready);
         }
         let ready_at = at + self.random.between(50, 3_000);
         self.queue.plan(ready_at, Event::ServerReady { server, process: number });
+    }
+
+    /// The administrator's tool has its answer.
+    fn hear_reply(&mut self, server: usize, ticket: Ticket, done: bool) {
+        let process = self.servers[server].process.as_mut();
+        let asked = process.and_then(|process| process.tickets.remove(&ticket));
+        match asked {
+            Some(Asked::Installed(id, version)) if done => {
+                let fact = Fact::InstallAcknowledged { server, id: &id, version };
+                self.checks.see(self.at, &fact);
+            }
+            Some(Asked::Retired(host)) => self.hear_retired(server, host, done),
+            _ => {}
+        }
     }
 
     /// Tells the invariants of a disk that takes nothing at all.
@@ -193,10 +240,13 @@ impl World {
         if self.plan.bug != Some(Bug::ServedTooEarly) {
             self.feed(server, Input::Ready);
         }
+        if self.servers[server].dials {
+            self.queue.plan(at, Event::Dial { server, process });
+        }
     }
 
     /// The process, if it is still this run.
-    fn running(&mut self, server: usize, process: u64) -> Option<&mut Process> {
+    pub(crate) fn running(&mut self, server: usize, process: u64) -> Option<&mut Process> {
         self.servers[server].process.as_mut().filter(|running| running.number == process)
     }
 
@@ -226,8 +276,10 @@ impl World {
                 self.submit(server, id, records);
             }
             Effect::Answer { link, request, answer } => {
-                let ledger = self.servers[server].disk.ledger();
-                let fact = Fact::Answered { server, link, request, answer: &answer, ledger, now };
+                let Server { disk, roll, .. } = &self.servers[server];
+                let ledger = disk.ledger();
+                let fact =
+                    Fact::Answered { server, link, request, answer: &answer, ledger, roll, now };
                 self.checks.see(self.at, &fact);
                 self.send_answer(server, link, request, answer);
             }
@@ -238,97 +290,14 @@ impl World {
             }
             Effect::Ping { link, session } => self.send_ping(link, session),
             Effect::Closing { link } => self.send_closing(link),
-            Effect::Reply { ticket, outcome } => {
-                let process = self.servers[server].process.as_mut();
-                let asked = process.and_then(|process| process.tickets.remove(&ticket));
-                if let (Some((id, version)), Ok(_)) = (asked, outcome) {
-                    let fact = Fact::InstallAcknowledged { server, id: &id, version };
-                    self.checks.see(self.at, &fact);
-                }
-            }
+            Effect::Reply { ticket, outcome } => self.hear_reply(server, ticket, outcome.is_ok()),
+            Effect::Enroll { id, batch } => self.enroll(server, id, batch),
+            Effect::TellPeer { link, message } => self.tell_peer(server, link, &message),
+            Effect::RefusePeer { link, refusal } => self.refuse_peer(server, link, refusal),
             Effect::Note(note) => {
                 self.checks.see(self.at, &Fact::Noted { server, note: &note, now });
             }
         }
-    }
-
-    fn submit(&mut self, server: usize, id: AppendId, records: Vec<Record>) {
-        let records = self.spoil(records);
-        let Some(process) = &mut self.servers[server].process else { return };
-        process.waiting.push_back((id, records));
-        if process.writing.is_empty() {
-            self.begin_commit(server);
-        }
-        if self.plan.bug == Some(Bug::AnswerBeforeDurable) {
-            self.feed(server, Input::Appended { id, outcome: Ok(Durable::Ledger) });
-        }
-    }
-
-    /// What a shell with a bug keeps from the ledger.
-    fn spoil(&self, mut records: Vec<Record>) -> Vec<Record> {
-        match self.plan.bug {
-            Some(Bug::MeterNotWritten) => {
-                records.retain(|record| !matches!(record.event, Recorded::HoursUsed { .. }));
-            }
-            Some(Bug::VersionMarkDropped) => {
-                records.retain(|record| !matches!(record.event, Recorded::LicenseSeen { .. }));
-            }
-            _ => {}
-        }
-        records
-    }
-
-    fn begin_commit(&mut self, server: usize) {
-        let this = &mut self.servers[server];
-        let Some(process) = &mut this.process else { return };
-        let count = process.waiting.len().min(MAX_GROUP);
-        process.writing = process.waiting.drain(..count).collect();
-        let number = process.number;
-        if count > 0 {
-            let slowest = this.disk.slow_ms.max(12);
-            let at = self.at + self.random.between(1, slowest);
-            self.queue.plan(at, Event::DiskDone { server, process: number });
-        }
-    }
-
-    /// One commit for all; when one append of several is at fault, one for each. Marks that the
-    /// ledger doesn't take are kept in the reserve.
-    pub(crate) fn disk_done(&mut self, server: usize, process: u64) {
-        let hung = self.servers[server].hung;
-        let Some(running) = self.running(server, process) else { return };
-        if hung {
-            running.done_unseen = true;
-            return;
-        }
-        let group = std::mem::take(&mut running.writing);
-        let batches: Vec<&[Record]> = group.iter().map(|(_, records)| records.as_slice()).collect();
-        let disk = &mut self.servers[server].disk;
-        let outcomes: Vec<Outcome> = match disk.append(&batches) {
-            Err(AppendFailure::Batch { .. }) if batches.len() > 1 => batches
-                .iter()
-                .map(|batch| {
-                    disk.append(&[batch])
-                        .map(|()| Durable::Ledger)
-                        .or_else(|failure| keep(disk, batch, failure))
-                })
-                .collect(),
-            Err(failure) => {
-                batches.iter().map(|batch| keep(disk, batch, failure.clone())).collect()
-            }
-            Ok(()) => vec![Ok(Durable::Ledger); batches.len()],
-        };
-        for ((id, records), outcome) in std::iter::zip(group, outcomes) {
-            if outcome.is_ok() {
-                self.checks.see(self.at, &Fact::Written { server, records: &records });
-            }
-            let outcome = match self.plan.bug {
-                Some(Bug::AnswerBeforeDurable) => continue,
-                Some(Bug::FailureReportedDurable) => Ok(Durable::Ledger),
-                _ => outcome,
-            };
-            self.feed(server, Input::Appended { id, outcome });
-        }
-        self.begin_commit(server);
     }
 
     fn plan_server_tick(&mut self, server: usize) {
@@ -364,10 +333,11 @@ impl World {
         }
         self.read_what_has_come(server);
         let Some(process) = &mut self.servers[server].process else { return };
-        let (number, done) = (process.number, std::mem::take(&mut process.done_unseen));
-        if done {
+        let number = process.number;
+        if std::mem::take(&mut process.appends.done_unseen) {
             self.disk_done(server, number);
         }
+        self.thaw_peers(server, number);
         self.feed(server, Input::Tick);
         self.reassess();
     }
@@ -391,8 +361,10 @@ impl World {
         for link in links {
             self.close_end(link, Side::Server, true);
         }
-        while self.servers[server].appends_under_way() > 0 {
+        // Nothing is written by a process that stands still.
+        while !self.servers[server].hung && self.servers[server].appends_under_way() > 0 {
             self.disk_done(server, process);
+            self.roll_done(server, process);
         }
         self.end_process(server, true);
     }
@@ -405,6 +377,8 @@ impl World {
         // What stood still before it ended has done nothing since.
         let active = if std::mem::replace(&mut this.hung, false) { this.hung_at } else { at };
         self.tear(server, &process);
+        self.tear_roll(server, &process);
+        self.close_all_peer_ends(server, tells);
         let now = self.servers[server].clock.now(active);
         self.checks.see(at, &Fact::ServerStopped { server, now });
         self.servers[server].open_links.clear();
@@ -422,33 +396,26 @@ impl World {
         self.reassess();
     }
 
-    /// What was being written is there, in part, or not at all.
-    fn tear(&mut self, server: usize, process: &Process) {
-        let batches: Vec<&[Record]> =
-            process.writing.iter().map(|(_, records)| records.as_slice()).collect();
-        let (choice, part) = (self.random.index(3), self.random.number());
-        self.servers[server].disk.tear(&batches, |length| match choice {
-            0 => 0,
-            1 => length,
-            _ => usize::try_from(part % length.max(1) as u64).unwrap_or(0),
-        });
-    }
-
     /// Gives the node the licenses in the home, checked as a server checks them.
     pub(crate) fn feed_licenses(&mut self, server: usize) {
         let files: Vec<Signed> = self.servers[server].installed.values().cloned().collect();
-        let short_leased = |signed: &Signed| match (self.plan.bug, signed.license.lease) {
-            (Some(Bug::GraceLeaseIgnored), Lease::Grace) => {
-                let lease = Lease::For(SECOND_MS);
-                self.vendor
-                    .sign(&ve_core::license::License { lease, ..signed.license.clone() })
-                    .text
-            }
-            _ => signed.text.clone(),
-        };
-        let texts = files.iter().map(short_leased);
+        let texts = files.iter().map(|signed| self.spoil_license(signed));
         let trusted = texts.filter_map(|text| self.vendor.verify(&text)).collect();
         self.feed(server, Input::Licenses { trusted, unusable: Vec::new() });
+        self.introduce_anew(server);
+    }
+
+    /// What a shell with a bug reads from a license file.
+    fn spoil_license(&self, signed: &Signed) -> String {
+        let mut license = signed.license.clone();
+        match (self.plan.bug, license.lease) {
+            (Some(Bug::GraceLeaseIgnored), Lease::Grace) => license.lease = Lease::For(SECOND_MS),
+            (Some(Bug::MoreInstances), _) => {
+                license.sections.iter_mut().for_each(|section| section.instances *= 2);
+            }
+            _ => return signed.text.clone(),
+        }
+        self.vendor.sign(&license).text
     }
 
     pub(crate) fn tell_installed(&mut self, server: usize) {
@@ -457,14 +424,5 @@ impl World {
             let fact = Fact::Installed { server, license: &signed.license, now };
             self.checks.see(self.at, &fact);
         }
-    }
-}
-
-type Outcome = Result<Durable, AppendError>;
-
-fn keep(disk: &mut Disk, batch: &[Record], failure: AppendFailure) -> Outcome {
-    match failure {
-        AppendFailure::Ledger(_) if disk.reserve(batch).is_ok() => Ok(Durable::Reserve),
-        failure => Err(AppendError(failure.to_string())),
     }
 }

@@ -2,6 +2,7 @@
 
 use ve_core::{
     id::{HostKey, LinkId, Nonce, SessionId},
+    license::Mode,
     node::io::{Answer, Ask, Input, Login, RequestId},
     reason::{ReasonCode, Refusal},
     time::HOUR_MS,
@@ -63,7 +64,13 @@ impl World {
         let host = self.hosts[self.seats[client].host].key;
         self.servers[server].open_links.insert(link);
         self.checks.see(self.at, &Fact::LinkOpened { server, link, host, client });
-        let address = name(&format!("10.0.{}.{}:{}", client / 256, client % 256, link.0 % 60_000));
+        // Two emulators of one AutoVE host have one address.
+        let place = match self.plan.mode {
+            Mode::General => client,
+            Mode::AutoVe => self.seats[client].host,
+        };
+        let port = link.0 % 60_000;
+        let address = name(&format!("10.0.{}.{}:{port}", place / 256, place % 256));
         self.feed(server, Input::LinkOpened { link, host, address });
         self.transmit(link, Side::Client, Message::Welcome);
         // Whoever has given up meanwhile has sent no heartbeat.
@@ -94,7 +101,9 @@ impl World {
         let nonce = convert::nonce(&message.nonce).expect("clients here send whole nonces");
         self.note_question(link, message.request_id, nonce, None);
         let login = convert::login(message).expect("clients here keep every limit");
-        let login = Login { witnesses: self.read_witnesses(server, link, message), ..login };
+        let witnesses = self.read_witnesses(server, link, message);
+        let facts = self.read_facts(message);
+        let login = Login { witnesses, facts, ..login };
         let fresh = self.fresh_session(server);
         self.ask_node(server, link, message.request_id, Ask::Login { login, fresh });
     }
@@ -155,11 +164,13 @@ impl World {
     ) {
         let Some(this) = self.links.get_mut(&link) else { return };
         let Some((nonce, asked_of)) = this.to_answer.remove(&request) else { return };
+        let mut receipt = String::new();
         let (session, content) = match answer {
             Answer::Granted(mut grant) => {
                 if self.plan.bug == Some(Bug::GraceProlonged) {
                     grant.grace_ms *= 2;
                 }
+                receipt = self.sign_receipt(server, grant.receipt.as_deref());
                 (Some(grant.session), Content::Grant(convert::grant_message(&grant)))
             }
             Answer::Refused(refusal) => {
@@ -169,7 +180,7 @@ impl World {
             Answer::LoggedOut(session) => (Some(session), Content::LoggedOut(proto::LoggedOut {})),
         };
         let signed = self.seal(server, link, nonce, session, content);
-        self.transmit(link, Side::Client, Message::Answer(request, Box::new(signed)));
+        self.transmit(link, Side::Client, Message::Answer(request, Box::new(signed), receipt));
     }
 
     fn spoil_refusal(&self, refusal: Refusal) -> Refusal {

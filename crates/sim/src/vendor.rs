@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use ve_core::{
     fingerprint::{Component, Machine, Platform, Reading},
     id::{Digest, LicenseId, ServerKey},
-    license::{KeyType, Lease, License, Mode, ProductSection, Verified},
+    license::{Credential, KeyType, Lease, License, Mode, ProductSection, Verified},
+    registry::Receipt,
     text::Name,
     time::{HOUR_MS, MINUTE_MS, SECOND_MS},
 };
 use ve_documents::{
+    credential,
     keys::{SigningKey, VerifyingKey},
-    license_fingerprint, v2c,
+    license_fingerprint, receipt, v2c,
 };
 
 use crate::{clock, random::Random};
@@ -39,6 +41,8 @@ pub(crate) fn name(text: &str) -> Name {
 pub(crate) struct Signed {
     pub(crate) license: License,
     pub(crate) text: String,
+    /// What its server shows of it to hosts and peers.
+    pub(crate) credential: String,
 }
 
 /// The vendor.
@@ -57,12 +61,25 @@ impl Vendor {
 
     pub(crate) fn sign(&self, license: &License) -> Signed {
         let text = v2c::sign(license, &self.key).expect("licenses here keep every rule");
-        Signed { license: license.clone(), text }
+        let credential = credential::sign(&credential::of_license(license), &self.key);
+        Signed { license: license.clone(), text, credential }
     }
 
     /// Reads a license file as a server does.
     pub(crate) fn verify(&self, text: &str) -> Option<Verified<License>> {
         v2c::verify(text, &self.trusted).ok().map(|v2c| v2c.license)
+    }
+}
+
+impl Vendor {
+    /// Reads a server's credential as its peer does.
+    pub(crate) fn verify_credential(&self, text: &str) -> Option<Verified<Credential>> {
+        credential::verify(text, &self.trusted).ok()
+    }
+
+    /// Reads a host's receipt as a server does.
+    pub(crate) fn verify_receipt(&self, text: &str) -> Option<Verified<Receipt>> {
+        receipt::verify(text, &self.trusted).ok()
     }
 }
 
@@ -93,6 +110,7 @@ pub(crate) fn machine(server: usize) -> Machine {
 
 /// The first version of a server's license: `NORMAL`, or a number of hours.
 pub(crate) fn first_license(
+    mode: Mode,
     server: usize,
     server_key: ServerKey,
     terms: Terms,
@@ -104,7 +122,7 @@ pub(crate) fn first_license(
         id: format!("01.00000001.002.{:03}", server + 1).parse::<LicenseId>().expect("an ID"),
         version: 1,
         customer: name("Stromasys/Testing"),
-        mode: Mode::General,
+        mode,
         key_type: hours
             .map_or(KeyType::Normal { expires: None }, |hours| KeyType::Countdown { hours }),
         platform: Platform::Kvm,
@@ -157,6 +175,13 @@ fn scale(license: &mut License, change: impl Fn(u32) -> u32) {
     for section in &mut license.sections {
         section.instances = change(section.instances).min(10_000);
     }
+}
+
+/// Another license in the place of one: a new ID, and everything else as it was.
+pub(crate) fn successor(before: &License, number: u64) -> License {
+    let server = before.id.as_str().rsplit('.').next().unwrap_or("001").to_owned();
+    let id = format!("01.00000001.{:03}.{server}", 2 + number % 900);
+    License { id: id.parse().expect("an ID"), version: 1, ..before.clone() }
 }
 
 /// A version with seats for everyone.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ve_core::{
     client,
-    id::LinkId,
+    id::{HostKey, LinkId},
+    license::{Mode, Verified},
+    registry::Receipt,
     time::{HOUR_MS, MINUTE_MS, SECOND_MS},
 };
 
@@ -16,8 +18,10 @@ use crate::{
     fact::Fact,
     faults::Undo,
     network::{Link, Message, Network, Side},
+    peering::{Peering, Talk},
     queue::Queue,
     random::Random,
+    roster,
     server::Server,
     vendor::{Terms, Vendor},
 };
@@ -48,6 +52,33 @@ pub(crate) enum Event {
     DiskDone {
         server: usize,
         process: u64,
+    },
+    /// So has a commit of the registry.
+    RollDone {
+        server: usize,
+        process: u64,
+    },
+    /// A server looks whether it should connect to its peer.
+    Dial {
+        server: usize,
+        process: u64,
+    },
+    TalkArrives {
+        link: LinkId,
+        to: usize,
+        talk: Box<Talk>,
+    },
+    TalkRetry {
+        link: LinkId,
+        to: usize,
+    },
+    PeerSilence {
+        link: LinkId,
+        server: usize,
+        since: At,
+    },
+    PeerTimeout {
+        link: LinkId,
     },
     /// A draining server's links have had their moment.
     Drained {
@@ -101,11 +132,16 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) vendor: Vendor,
     pub(crate) network: Network,
+    pub(crate) peering: Peering,
     pub(crate) servers: Vec<Server>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) seats: Vec<Seat>,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) last_link: u64,
+    /// Keys of hosts that are gone for ever, and that nobody has retired yet.
+    pub(crate) gone: Vec<HostKey>,
+    /// What was found of receipts, by their hashes.
+    pub(crate) receipts: BTreeMap<u64, Option<Verified<Receipt>>>,
     pub(crate) checks: Checks,
     /// Signatures that were found to hold: server, and hashes of what is signed and of the signature.
     pub(crate) verified: BTreeSet<(usize, u64, u64)>,
@@ -122,17 +158,21 @@ impl World {
         let terms = Terms::new(&mut random);
         let servers: Vec<Server> =
             (0..2).map(|server| Server::new(&mut random, &vendor, terms, server, &plan)).collect();
-        let count = plan.clients;
-        let hosts = (0..count.div_ceil(2)).map(|_| Host::new(&mut random)).collect();
-        let seats = (0..count).map(|client| Seat::new(&mut random, client)).collect();
+        let (hosts, seats) = match plan.mode {
+            Mode::General => emulators(&mut random, plan.clients),
+            Mode::AutoVe => roster::hosts(&mut random, plan.clients),
+        };
         let mut world = Self {
-            checks: Checks::new(plan.trace, servers.len(), count),
+            checks: Checks::new(&plan, servers.len(), &seats),
             plan,
             at: 0,
             queue: Queue::new(),
             random,
             vendor,
             network: Network::default(),
+            peering: Peering::default(),
+            gone: Vec::new(),
+            receipts: BTreeMap::new(),
             servers,
             hosts,
             seats,
@@ -148,6 +188,7 @@ impl World {
     }
 
     fn begin(&mut self) {
+        self.choose_dialers();
         for server in 0..self.servers.len() {
             self.tell_installed(server);
             self.queue.plan(0, Event::ServerStarts { server });
@@ -189,6 +230,12 @@ impl World {
             Event::ServerReady { server, process } => self.server_ready(server, process),
             Event::ServerTick { server, process } => self.server_tick(server, process),
             Event::DiskDone { server, process } => self.disk_done(server, process),
+            Event::RollDone { server, process } => self.roll_done(server, process),
+            Event::Dial { server, process } => self.dial(server, process),
+            Event::TalkArrives { link, to, talk } => self.talk_arrives(link, to, *talk),
+            Event::TalkRetry { link, to } => self.talk_retry(link, to),
+            Event::PeerSilence { link, server, since } => self.peer_silence(link, server, since),
+            Event::PeerTimeout { link } => self.peer_timeout(link),
             Event::Drained { server, process } => self.drained(server, process),
             Event::Arrives { link, to, message } => self.arrive(link, to, message),
             Event::Retry { link, side } => self.retry(link, side),
@@ -239,7 +286,10 @@ impl World {
     pub(crate) fn heal(&mut self) -> Result<(), Violation> {
         self.healed = true;
         self.undo_everything();
-        self.install_ample_license();
+        match self.plan.mode {
+            Mode::General => self.install_ample_license(),
+            Mode::AutoVe => self.settle_hosts(),
+        }
         for client in 0..self.seats.len() {
             self.seats[client].wants = !self.seats[client].misfit;
             let at = self.at + self.random.between(SECOND_MS, MINUTE_MS);
@@ -247,8 +297,14 @@ impl World {
         }
         let grace_ms = self.servers.iter().map(|server| server.longest_grace_ms).max();
         let bound = 3 * grace_ms.unwrap_or(0) + HOUR_MS;
+        if self.plan.mode == Mode::AutoVe {
+            self.come_in_step()?;
+        }
         self.run_until(self.at + bound)?;
-        self.is_well(bound)
+        match self.plan.mode {
+            Mode::General => self.is_well(bound),
+            Mode::AutoVe => self.hosts_are_well(bound),
+        }
     }
 
     /// Who wants to run does, on the primary, and the backup stands idle.
@@ -290,9 +346,10 @@ impl World {
     }
 
     /// What a client machine is told once.
-    pub(crate) fn client_settings(&mut self) -> client::io::Settings {
+    pub(crate) fn client_settings(&mut self, client: usize) -> client::io::Settings {
         client::io::Settings {
             servers: self.servers.len(),
+            home: self.hosts[self.seats[client].host].receipts.home(),
             start_wait_ms: self.random.pick(&[0, MINUTE_MS, 10 * MINUTE_MS]),
             shutdown_lead_ms: crate::client::SHUTDOWN_LEAD_MS,
             shutdown_timeout_ms: 5 * MINUTE_MS,
@@ -300,4 +357,11 @@ impl World {
             seed: self.random.number(),
         }
     }
+}
+
+/// The emulators of general mode, two on each host.
+fn emulators(random: &mut Random, count: usize) -> (Vec<Host>, Vec<Seat>) {
+    let hosts = (0..count.div_ceil(2)).map(|_| Host::new(random)).collect();
+    let seats = (0..count).map(|client| Seat::new(random, client)).collect();
+    (hosts, seats)
 }

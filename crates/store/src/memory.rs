@@ -7,7 +7,7 @@ use std::{
 
 use ve_core::{
     id::{HostKey, SessionNumber},
-    node::event::{BlockedRun, Event, Metered, Record, Remembered, SessionRecord},
+    node::event::{BlockedRun, Event, Metered, Record, Remembered, RetiredHost, SessionRecord},
     text::Name,
 };
 
@@ -209,7 +209,14 @@ impl Ledger {
                 }
             }
             Event::HoldersUnknown { unknown } => self.remembered.may_lack_holders = *unknown,
-            Event::TimeMarked { .. } | Event::Denied(_) => {}
+            Event::HostRetired { host, name, home, at, .. } => {
+                let retired = RetiredHost { at: *at, name: name.clone(), home: home.clone() };
+                self.remembered.retired_hosts.entry(*host).or_insert(retired);
+            }
+            Event::HostsHomed { home, count } => {
+                self.remembered.homed.insert(home.clone(), *count);
+            }
+            Event::HostRegistered { .. } | Event::TimeMarked { .. } | Event::Denied(_) => {}
         }
     }
 

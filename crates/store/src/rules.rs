@@ -57,9 +57,13 @@ impl<'a> Shelf<'a> {
             | Event::SessionPlaced { .. }
             | Event::HoldersUnknown { .. }
             | Event::RunBlocked(_)
+            | Event::HostRegistered { .. }
+            | Event::HostRetired { .. }
             | Event::LicenseSeen { .. } => Self::Trail,
             Event::Denied(denial) => Self::Denials(denial),
-            Event::HoursUsed { .. } | Event::TimeMarked { .. } => Self::Mark,
+            Event::HoursUsed { .. } | Event::TimeMarked { .. } | Event::HostsHomed { .. } => {
+                Self::Mark
+            }
         }
     }
 }

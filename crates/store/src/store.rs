@@ -97,13 +97,13 @@ pub enum AppendFailure {
     Ledger(String),
 }
 
-/// The ledger can't be opened or read. Nothing was changed.
+/// A ledger or registry can't be opened or read. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LoadError {
     /// The system doesn't let us have it.
     #[error("{} can't be opened or read: {why}", path.display())]
     Unreadable {
-        /// The ledger.
+        /// The file.
         path: PathBuf,
         /// What the system said.
         why: String,
@@ -115,6 +115,12 @@ pub enum LoadError {
         .0.display()
     )]
     Foreign(PathBuf),
+    /// Some other file where the registry of hosts should be.
+    #[error(
+        "{} is no registry of hosts; it was left as it is: move it away, or name the right home",
+        .0.display()
+    )]
+    NoRegistry(PathBuf),
     /// Written by a later version.
     #[error(
         "{} has format {found}, and this version knows formats up to {known}; it was left as it is: \
@@ -122,7 +128,7 @@ pub enum LoadError {
         path.display()
     )]
     Newer {
-        /// The ledger.
+        /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
@@ -135,7 +141,7 @@ pub enum LoadError {
         path.display()
     )]
     Older {
-        /// The ledger.
+        /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
@@ -147,23 +153,23 @@ pub enum LoadError {
         .0.display(), crate::reserve::RESERVE_NAME
     )]
     Missing(PathBuf),
-    /// It was a ledger once.
+    /// It was sound once.
     #[error(
         "{} is damaged ({why}); it was left as it is: the server's next start puts it aside and \
          saves what can be saved, or restore a backup with `licensectl restore`",
         path.display()
     )]
     Damaged {
-        /// The ledger.
+        /// The file.
         path: PathBuf,
         /// What doesn't fit.
         why: String,
     },
 }
 
-/// The ledger can't be copied.
+/// A ledger or registry can't be copied.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the copy of the ledger, {}, can't be written: {why}", copy.display())]
+#[error("the copy {} can't be written: {why}", copy.display())]
 pub struct CopyError {
     /// The copy.
     pub copy: PathBuf,
@@ -173,7 +179,7 @@ pub struct CopyError {
     pub is_full: bool,
 }
 
-/// The ledger couldn't be tidied up when it was closed. Nothing is lost: the next start does it.
+/// A file couldn't be tidied up when it was closed. Nothing is lost: the next start does it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the ledger is complete, but its log couldn't be folded into it: {0}")]
+#[error("all is durable, but the log couldn't be folded into its file: {0}")]
 pub struct CloseError(pub String);

@@ -157,6 +157,12 @@ impl LicenseBuilder<'_> {
         })
     }
 
+    /// For emulator hosts, this many of them.
+    #[must_use]
+    pub fn autove(self, hosts: u32) -> Self {
+        self.with(|license| license.mode = Mode::AutoVe).instances(hosts)
+    }
+
     /// A passphrase for every section.
     #[must_use]
     pub fn passphrase(self, passphrase: &str) -> Self {

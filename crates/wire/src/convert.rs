@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use ve_core::{
     grant::{Grant, Marks},
-    id::{Nonce, RunId, SessionId},
+    id::{LicenseId, Nonce, RunId, SessionId},
     license::ProductVersion,
     node::io::Login,
     reason::{ReasonCode, Refusal},
@@ -15,16 +15,20 @@ use ve_core::{
 };
 
 use crate::{
-    limits::{MAX_SENTENCE_BYTES, MAX_WITNESS_BYTES, MAX_WITNESSES},
+    limits::{
+        MAX_CREDENTIAL_BYTES, MAX_CREDENTIALS, MAX_SENTENCE_BYTES, MAX_WITNESS_BYTES, MAX_WITNESSES,
+    },
     proto,
 };
+
+pub use crate::facts::{FactsShown, IdentityShown, facts, facts_message, receipt};
 
 /// The most virtual CPUs that a login may name.
 const MAX_CPUS: u32 = 65_536;
 /// The most virtual memory that a login may name, in MB.
 const MAX_MEMORY_MB: u64 = 1 << 40;
 
-fn bad(field: &str, why: impl Display) -> Refusal {
+pub(crate) fn bad(field: &str, why: impl Display) -> Refusal {
     Refusal::new(ReasonCode::BadRequest, format!("the field {field} {why}."))
 }
 
@@ -33,7 +37,7 @@ pub fn name(field: &str, text: &str) -> Result<Name, Refusal> {
     text.parse().map_err(|why| bad(field, why))
 }
 
-fn bytes<const N: usize>(field: &str, bytes: &[u8]) -> Result<[u8; N], Refusal> {
+pub(crate) fn bytes<const N: usize>(field: &str, bytes: &[u8]) -> Result<[u8; N], Refusal> {
     bytes.try_into().map_err(|_| bad(field, format!("has {} bytes instead of {N}", bytes.len())))
 }
 
@@ -47,8 +51,28 @@ pub fn session(field: &[u8]) -> Result<SessionId, Refusal> {
     bytes("session", field).map(SessionId)
 }
 
-/// A login, with every limit checked. Its witnesses are for whoever can check their signatures:
-/// see [`crate::witness`].
+/// The license a text names.
+pub(crate) fn license_id(field: &str, text: &str) -> Result<LicenseId, Refusal> {
+    text.parse().map_err(|why| bad(field, format_args!("is none: {why}")))
+}
+
+/// The credentials with which a license server introduces itself as a peer; `None` for a client.
+/// None of them is verified.
+pub fn peer_credentials(hello: &proto::ClientHello) -> Result<Option<&[String]>, Refusal> {
+    let credentials = hello.peer_credentials.as_slice();
+    if credentials.len() > MAX_CREDENTIALS {
+        let why = format_args!("has more than {MAX_CREDENTIALS} entries");
+        return Err(bad("peer_credentials", why));
+    }
+    if credentials.iter().any(|credential| credential.len() > MAX_CREDENTIAL_BYTES) {
+        let why = format_args!("has an entry of more than {MAX_CREDENTIAL_BYTES} bytes");
+        return Err(bad("peer_credentials", why));
+    }
+    Ok((!credentials.is_empty()).then_some(credentials))
+}
+
+/// A login, with every limit checked. Its witnesses and facts are for whoever can check their
+/// signatures: see [`crate::witness`] and [`facts`].
 pub fn login(message: &proto::Login) -> Result<Login, Refusal> {
     let in_range =
         |field, holds: bool, rule: &str| if holds { Ok(()) } else { Err(bad(field, rule)) };
@@ -79,6 +103,7 @@ pub fn login(message: &proto::Login) -> Result<Login, Refusal> {
         session: if message.session.is_empty() { None } else { Some(session(&message.session)?) },
         run: RunId(bytes("run", &message.run)?),
         witnesses: Vec::new(),
+        facts: None,
     })
 }
 
@@ -101,6 +126,7 @@ pub fn grant_message(grant: &Grant) -> proto::Grant {
         check_interval_ms: grant.check_interval_ms,
         lease_ms: grant.lease_ms,
         marks: Some(proto::Marks { license_version, time: time.0, ledger_position, hours_used_ms }),
+        home: grant.home.as_ref().map_or_else(String::new, ToString::to_string),
     }
 }
 
@@ -116,10 +142,7 @@ pub fn grant(message: &proto::Grant, session: SessionId) -> Result<Grant, Refusa
     };
     Ok(Grant {
         session,
-        license_id: message
-            .license_id
-            .parse()
-            .map_err(|why| bad("license_id", format!("is none: {why}")))?,
+        license_id: license_id("license_id", &message.license_id)?,
         customer: name("customer", &message.customer)?,
         product_code: name("product_code", &message.product_code)?,
         virtual_hardware: name("virtual_hardware", &message.virtual_hardware)?,
@@ -139,6 +162,11 @@ pub fn grant(message: &proto::Grant, session: SessionId) -> Result<Grant, Refusa
             ledger_position: marks.ledger_position,
             hours_used_ms: marks.hours_used_ms,
         },
+        home: match message.home.as_str() {
+            "" => None,
+            id => Some(license_id("home", id)?),
+        },
+        receipt: None,
     })
 }
 

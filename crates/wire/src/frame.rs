@@ -61,6 +61,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, limit, buffer: Vec::new() }
     }
 
+    /// Lets messages of at most `limit` bytes through from now on: what a peer says after its hello
+    /// is longer than what a client says.
+    pub fn allow(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// The stream, to write to it between messages.
     pub fn stream_mut(&mut self) -> &mut R {
         &mut self.stream
@@ -136,7 +142,7 @@ pub async fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{ClientMessage, Heartbeat, client_message::Kind};
+    use crate::proto::{ClientHello, ClientMessage, Heartbeat, client_message::Kind};
 
     async fn read(bytes: &[u8]) -> Result<Option<ClientMessage>, FrameError> {
         FrameReader::new(bytes, 64).next().await
@@ -154,6 +160,24 @@ mod tests {
             assert_eq!(reader.next().await.expect("a message"), Some(heartbeat()));
         }
         assert!(reader.next::<ClientMessage>().await.expect("a clean end").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_limit_can_be_raised_between_two_messages() {
+        let long = ClientHello { software: "x".repeat(100), ..ClientHello::default() };
+        let long = ClientMessage { kind: Some(Kind::Hello(long)) };
+        let bytes = [encode(&heartbeat()), encode(&long)].concat();
+        for raised in [false, true] {
+            let mut reader = FrameReader::new(bytes.as_slice(), 64);
+            assert_eq!(reader.next().await.expect("a message"), Some(heartbeat()));
+            if raised {
+                reader.allow(128);
+                assert_eq!(reader.next().await.expect("a message"), Some(long.clone()));
+            } else {
+                let refused = reader.next::<ClientMessage>().await;
+                assert!(matches!(refused, Err(FrameError::Length { limit: 64, .. })));
+            }
+        }
     }
 
     #[tokio::test]

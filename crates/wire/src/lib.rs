@@ -4,15 +4,18 @@
 //!
 //! - [`proto`]: the messages, generated from `proto/ve_license.proto`.
 //! - [`frame`]: messages on a byte stream; [`limits`]: how long anything may be.
-//! - [`convert`]: between messages and the words of `ve-core`, with every limit checked.
+//! - [`convert`]: between messages and the words of `ve-core`, with every limit checked; [`peer`]: the
+//!   same for what two peers say to each other.
 //! - [`statement`]: what a server signs; [`witness`]: grants that are shown to it again.
 //! - [`tls`]: certificates that carry a key and nothing else.
 
 use std::fmt;
 
 pub mod convert;
+mod facts;
 pub mod frame;
 pub mod limits;
+pub mod peer;
 pub mod statement;
 pub mod tls;
 pub mod witness;
@@ -28,7 +31,7 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/ve.license.v1.rs"));
 }
 
-/// These messages hold secrets (passphrases, and the names of sessions), so that printing one for
+/// These messages hold secrets (passphrases, the names of sessions) or proofs (receipts), so that printing one for
 /// debugging tells its kind and nothing more.
 macro_rules! secret {
     ($($message:ty),*) => {
@@ -41,6 +44,9 @@ macro_rules! secret {
 }
 secret!(
     proto::Login,
+    proto::HostFacts,
+    proto::IdentityDocument,
+    proto::Answer,
     proto::Check,
     proto::Logout,
     proto::Ping,

@@ -37,7 +37,7 @@ impl Link {
                 Ok(None)
             }
             // What a later version of the protocol adds.
-            Some(server_message::Kind::Hello(_)) | None => Ok(None),
+            Some(server_message::Kind::Hello(_) | server_message::Kind::Peer(_)) | None => Ok(None),
         }
     }
 
@@ -76,7 +76,11 @@ impl Link {
     ) -> Result<Heard, Lost> {
         let heard = self.read_grant(message, session)?;
         if let (Heard::Granted(grant), Some(signed)) = (&heard, &answer.signed) {
-            self.grants.keep(self.greeted.bond.server_key, &grant.license_id, signed);
+            let server_key = self.greeted.bond.server_key;
+            self.grants.keep(server_key, &grant.license_id, signed);
+            if !answer.receipt.is_empty() {
+                self.receipts.take(&answer.receipt, grant, server_key);
+            }
         }
         Ok(heard)
     }
@@ -84,7 +88,7 @@ impl Link {
     fn read_grant(&self, message: &proto::Grant, session: SessionId) -> Result<Heard, Lost> {
         let grant = convert::grant(message, session)
             .map_err(|refusal| Lost(format!("the server's grant: {}", refusal.sentence)))?;
-        if !self.greeted.customers.contains(&grant.customer) {
+        if !self.greeted.trusted.customers.contains(&grant.customer) {
             return lost(format!(
                 "the server's grant is for {}, its credential is not",
                 grant.customer

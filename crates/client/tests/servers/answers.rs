@@ -43,7 +43,11 @@ const ANSWERS: &[(&str, Script)] = &[
             let bond = talk.bond(nonce);
             let content = granted(&grant(1));
             let signed = statement::seal(bond, session, content, |message| stranger.sign(message));
-            let answer = proto::Answer { request_id: login.request_id, signed: Some(signed) };
+            let answer = proto::Answer {
+                receipt: String::new(),
+                request_id: login.request_id,
+                signed: Some(signed),
+            };
             talk.say(Said::Answer(answer)).await?;
             talk.listen().await
         })
@@ -56,7 +60,11 @@ const ANSWERS: &[(&str, Script)] = &[
             let content = granted(&grant(1));
             let bond = Bond { server_key: stranger, ..talk.bond(nonce) };
             let signed = statement::seal(bond, None, content, |message| key.sign(message));
-            let answer = proto::Answer { request_id: login.request_id, signed: Some(signed) };
+            let answer = proto::Answer {
+                receipt: String::new(),
+                request_id: login.request_id,
+                signed: Some(signed),
+            };
             talk.say(Said::Answer(answer)).await?;
             talk.listen().await
         })
@@ -69,14 +77,22 @@ const ANSWERS: &[(&str, Script)] = &[
             let session = Some(grant(1).session);
             let content = granted(&grant(1));
             let signed = statement::seal(bond, session, content, |message| key.sign(message));
-            let answer = proto::Answer { request_id: login.request_id, signed: Some(signed) };
+            let answer = proto::Answer {
+                receipt: String::new(),
+                request_id: login.request_id,
+                signed: Some(signed),
+            };
             talk.say(Said::Answer(answer)).await?;
             talk.listen().await
         })
     }),
     ("the server sent no statement", |mut talk, login| {
         Box::pin(async move {
-            let answer = proto::Answer { request_id: login.request_id, signed: None };
+            let answer = proto::Answer {
+                receipt: String::new(),
+                request_id: login.request_id,
+                signed: None,
+            };
             talk.say(Said::Answer(answer)).await?;
             talk.listen().await
         })

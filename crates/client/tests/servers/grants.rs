@@ -52,7 +52,7 @@ async fn grants_all(mut talk: Talk, grant: Grant, record: Record) -> Option<()> 
         let nonce = convert::nonce(&nonce).unwrap();
         let signed = talk.seal(nonce, Some(grant.session.0[0]), content);
         record.lock().unwrap().push(signed.clone());
-        let answer = proto::Answer { request_id, signed: Some(signed) };
+        let answer = proto::Answer { receipt: String::new(), request_id, signed: Some(signed) };
         talk.say(proto::server_message::Kind::Answer(answer)).await?;
     }
 }
@@ -145,7 +145,11 @@ async fn who_comes_back_shows_the_latest_grant_of_the_session_without_any_folder
                 let content = Content::Grant(convert::grant_message(&grant(1)));
                 let signed = talk.seal(nonce, Some(1), content);
                 record.lock().unwrap().push(signed.clone());
-                let answer = proto::Answer { request_id: check.request_id, signed: Some(signed) };
+                let answer = proto::Answer {
+                    receipt: String::new(),
+                    request_id: check.request_id,
+                    signed: Some(signed),
+                };
                 talk.say(proto::server_message::Kind::Answer(answer)).await?;
                 // It has heard the answer before it hears the end.
                 talk.say(crate::server::goodbye(&crate::server::refusal())).await?;

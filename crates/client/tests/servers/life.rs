@@ -29,7 +29,7 @@ async fn a_server_that_breaks_off_is_found_again_and_nobody_notices() {
         ("an answer that nobody asked for", |talk| {
             let content = Content::Grant(convert::grant_message(&grant(1)));
             let signed = Some(talk.seal(talk.nonce, Some(1), content));
-            Some(Said::Answer(proto::Answer { request_id: 77, signed }))
+            Some(Said::Answer(proto::Answer { receipt: String::new(), request_id: 77, signed }))
         }),
     ];
     for (name, break_off) in breaks {

@@ -152,7 +152,10 @@ async fn who_is_told_that_a_server_stops_goes_to_the_other_first() {
     let is_over =
         |instruction: &Instruction| matches!(instruction, Instruction::Tell(Told::LoggedOut(_)));
     let instructions = program.until(is_over).await;
-    assert!(instructions.contains(&Instruction::Tell(Told::Switched(1))), "{instructions:?}");
+    assert!(
+        instructions.contains(&Instruction::Tell(Told::Switched { server: 1, back: false })),
+        "{instructions:?}"
+    );
     assert!(instructions.contains(&Instruction::RunHook(Hook::Failover)), "{instructions:?}");
     assert!(!instructions.contains(&Instruction::RunHook(Hook::Lost)), "{instructions:?}");
     assert_eq!(instructions.last(), Some(&Instruction::Tell(Told::LoggedOut(0))));

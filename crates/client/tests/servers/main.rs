@@ -6,7 +6,10 @@
 mod answers;
 mod grants;
 mod greetings;
+mod home;
+mod hosts;
 mod life;
 mod links;
 mod program;
+mod receipts;
 mod server;

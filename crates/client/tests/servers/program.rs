@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::timeout;
 use ve_client::{
-    GrantFolder, Instruction, Licensing, Report,
+    GrantFolder, Instruction, Licensing, ReceiptFolder, Report,
     config::{Config, HostIdentity, Program as Wanted, Server as Address},
 };
 use ve_core::{
@@ -50,9 +50,12 @@ fn config_in(folder: TempDir, server: &Server, ports: &[u16]) -> (Config, TempDi
         vendor_keys: vec![server.vendor.verifying_key()],
         host: HostIdentity::load_or_create(folder.path()).unwrap(),
         run: Config::fresh_run(),
+        facts: None,
         grants: Some(GrantFolder::new(folder.path().join("grants"))),
+        receipts: Some(ReceiptFolder::new(folder.path().join("receipts"))),
         settings: Settings {
             servers: 0,
+            home: None,
             start_wait_ms: 0,
             shutdown_lead_ms: MINUTE_MS,
             shutdown_timeout_ms: MINUTE_MS,
@@ -99,6 +102,11 @@ impl Program {
     /// Where its host keeps grants.
     pub(crate) fn grants(&self) -> PathBuf {
         self.folder.path().join("grants")
+    }
+
+    /// Where its host keeps receipts.
+    pub(crate) fn receipts(&self) -> PathBuf {
+        self.folder.path().join("receipts")
     }
 
     pub(crate) fn report(&mut self, report: Report) {

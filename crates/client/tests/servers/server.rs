@@ -6,8 +6,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use ve_core::{
     grant::{Grant, Marks},
-    id::{HostKey, Nonce, SessionId},
-    license::Credential,
+    id::{HostKey, LicenseId, Nonce, SessionId},
+    license::{Credential, Mode},
     reason::{ReasonCode, Refusal},
     time::HOUR_MS,
 };
@@ -34,6 +34,8 @@ pub(crate) const CUSTOMER: &str = "Stromasys/Testing";
 pub(crate) struct Server {
     pub(crate) vendor: Arc<SigningKey>,
     pub(crate) key: Arc<SigningKey>,
+    pub(crate) license_id: LicenseId,
+    mode: Mode,
     heard: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -56,6 +58,8 @@ pub(crate) struct Talk {
 /// What a server says when its client asks for nothing special.
 pub(crate) fn grant(session: u8) -> Grant {
     Grant {
+        home: None,
+        receipt: None,
         session: SessionId([session; 16]),
         license_id: "01.00000001.002.044".parse().unwrap(),
         customer: CUSTOMER.parse().unwrap(),
@@ -82,7 +86,18 @@ pub(crate) fn refusal() -> Refusal {
 impl Server {
     pub(crate) fn new() -> Self {
         let key = || Arc::new(SigningKey::generate());
-        Self { vendor: key(), key: key(), heard: Arc::default() }
+        Self {
+            vendor: key(),
+            key: key(),
+            license_id: "01.00000001.002.044".parse().unwrap(),
+            mode: Mode::General,
+            heard: Arc::default(),
+        }
+    }
+
+    /// The same server with a license that counts hosts.
+    pub(crate) fn that_counts_hosts(self, license_id: &str) -> Self {
+        Self { license_id: license_id.parse().unwrap(), mode: Mode::AutoVe, ..self }
     }
 
     /// Another server of the same vendor.
@@ -103,7 +118,8 @@ impl Server {
     pub(crate) fn credential_of(&self, customer: &str) -> String {
         let credential = Credential {
             customer: customer.parse().unwrap(),
-            license_id: "01.00000001.002.044".parse().unwrap(),
+            license_id: self.license_id.clone(),
+            mode: self.mode,
             server_key: self.key.public(),
         };
         credential::sign(&credential, &self.vendor)
@@ -242,7 +258,7 @@ impl Talk {
     ) -> Option<()> {
         let nonce = convert::nonce(nonce).unwrap();
         let signed = Some(self.seal(nonce, session, content));
-        self.say(Said::Answer(proto::Answer { request_id, signed })).await
+        self.say(Said::Answer(proto::Answer { receipt: String::new(), request_id, signed })).await
     }
 
     /// Hears a login and grants it.
@@ -250,6 +266,20 @@ impl Talk {
         let login = self.hear_login().await?;
         let content = Content::Grant(convert::grant_message(grant));
         self.answer(login.request_id, &login.nonce, Some(grant.session.0[0]), content).await
+    }
+
+    /// Grants a login, with this beside it.
+    pub(crate) async fn answer_with(
+        &mut self,
+        login: &proto::Login,
+        grant: &Grant,
+        receipt: String,
+    ) -> Option<()> {
+        let nonce = convert::nonce(&login.nonce).unwrap();
+        let content = Content::Grant(convert::grant_message(grant));
+        let signed = Some(self.seal(nonce, Some(grant.session.0[0]), content));
+        let request_id = login.request_id;
+        self.say(Said::Answer(proto::Answer { receipt, request_id, signed })).await
     }
 
     /// Takes a session back.

@@ -97,7 +97,7 @@ impl Client {
                 State::Granted { session } => {
                     self.log_out(server, Some(session), last_words_by(now));
                 }
-                State::Connecting { .. } => self.disconnect(server),
+                State::Connecting { .. } | State::Greeted { .. } => self.disconnect(server),
                 State::LoggingOut { .. } | State::Idle => {}
             }
         }
@@ -177,7 +177,7 @@ impl Client {
         self.search = Search::Off;
         // A login that is under way is waited for: its seat must go back.
         for server in 0..self.lines.len() {
-            if let State::Connecting { .. } = self.lines[server].state {
+            if let State::Connecting { .. } | State::Greeted { .. } = self.lines[server].state {
                 self.disconnect(server);
             }
         }

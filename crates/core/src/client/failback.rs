@@ -17,15 +17,15 @@ impl Client {
     /// The license has just come to `server`. Good probes of others that are preferred to it still
     /// count, if there were any.
     pub(super) fn plan_probes(&mut self, now: Now, server: ServerIndex, probed_so_far: bool) {
-        for line in &mut self.lines[server..] {
-            line.probed = false;
+        for (other, line) in self.lines.iter_mut().enumerate() {
+            line.probed &= self.preference.is_before(other, server);
         }
         if !probed_so_far {
             self.plan_next_probe(now);
         }
     }
 
-    fn plan_next_probe(&mut self, now: Now) {
+    pub(super) fn plan_next_probe(&mut self, now: Now) {
         let pause_ms = self.backoff.around_ms(self.settings.primary_probe_ms);
         self.probe_at = now.elapsed.plus_ms(pause_ms.max(SHORTEST_PROBE_MS));
     }
@@ -33,8 +33,8 @@ impl Client {
     /// When servers of higher preference are probed next: only while one of lower preference
     /// licenses and none is looked for.
     pub(super) fn probe_deadline(&self) -> Option<Elapsed> {
-        let wanted = matches!(self.license, License::Valid { server, .. } if server > 0)
-            && matches!(self.search, Search::Off);
+        let License::Valid { server, .. } = self.license else { return None };
+        let wanted = self.preference.place(server) > 0 && matches!(self.search, Search::Off);
         wanted.then_some(self.probe_at)
     }
 
@@ -45,7 +45,7 @@ impl Client {
             return;
         }
         self.plan_next_probe(now);
-        for server in 0..holder {
+        for server in self.preference.order().take_while(move |&server| server != holder) {
             if self.lines[server].state == State::Idle {
                 self.connect(now, server, Aim::Probe);
             }
@@ -53,11 +53,17 @@ impl Client {
     }
 
     /// A connection to `server` stands. Returns whether that was all that it was made for: the
-    /// second good probe in a row goes on with a login.
-    pub(super) fn was_first_probe(&mut self, server: ServerIndex) -> bool {
+    /// second good probe in a row goes on with a login, unless it has shown that this server is not
+    /// preferred after all.
+    pub(super) fn was_only_a_probe(&mut self, server: ServerIndex) -> bool {
         let line = &mut self.lines[server];
         if line.aim != Aim::Probe {
             return false;
+        }
+        if let License::Valid { server: holder, .. } = self.license
+            && !self.preference.is_before(server, holder)
+        {
+            return true;
         }
         let first = !core::mem::replace(&mut line.probed, true);
         if !first {
@@ -72,7 +78,7 @@ impl Client {
         let aim = self.lines[server].aim;
         let License::Valid { server: holder, .. } = self.license else { return };
         let Some(refusal) = failure.refusal() else { return };
-        if server < holder && self.telling.is_news(server, refusal.code) {
+        if self.preference.is_before(server, holder) && self.telling.is_news(server, refusal.code) {
             if let Aim::Probe | Aim::Failback = aim {
                 self.tell(Told::Trying(server));
             }

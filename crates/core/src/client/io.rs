@@ -1,8 +1,13 @@
 //! What goes into a client machine and what comes out: two closed enums.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
-use crate::{grant::Grant, id::SessionId, reason::Refusal, time::Utc};
+use crate::{
+    grant::Grant,
+    id::{LicenseId, SessionId},
+    reason::Refusal,
+    time::Utc,
+};
 
 /// Names one of the configured servers: 0 is the primary, 1 the backup.
 pub type ServerIndex = usize;
@@ -12,6 +17,10 @@ pub type Attempt = u64;
 
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few are alive at a time, and most of what matters carries a grant"
+)]
 pub enum Input {
     /// The program starts: get a license.
     Start,
@@ -19,6 +28,8 @@ pub enum Input {
     Connected {
         /// Which attempt succeeded.
         attempt: Attempt,
+        /// The licenses that it has proved to have.
+        licenses: Vec<LicenseId>,
     },
     /// No connection, or none that can be trusted.
     NotConnected {
@@ -97,6 +108,10 @@ pub enum ConnectError {
 
 /// Something to be done. One `match` in the shell carries all of them out.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few are alive at a time, and most of what matters carries a grant"
+)]
 pub enum Effect {
     /// Connect to a server and say hello. Other connections stay as they are; there is never more
     /// than one for each server.
@@ -148,6 +163,10 @@ pub enum Effect {
 
 /// Something that the log should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few are alive at a time, and most of what matters carries a grant"
+)]
 pub enum Told {
     /// A server is tried.
     Trying(ServerIndex),
@@ -201,7 +220,12 @@ pub enum Told {
         wall: Utc,
     },
     /// Another server licenses from now on, with or without a loss between.
-    Switched(ServerIndex),
+    Switched {
+        /// Which.
+        server: ServerIndex,
+        /// Whether it is preferred to the one before.
+        back: bool,
+    },
     /// The guest is asked to shut down, because the grace period ends within this many milliseconds
     /// (rounded as in [`Told::EndsWithin`]).
     ShutdownForLicense(u64),
@@ -269,6 +293,10 @@ pub enum Exit {
 pub struct Settings {
     /// How many servers are configured; at least one.
     pub servers: usize,
+    /// The license that this host is at home with, as its receipt says: in AutoVE mode, that
+    /// license's server is preferred, wherever it stands in the configuration. Grants bring it up to
+    /// date. `None`: the first server is preferred.
+    pub home: Option<LicenseId>,
     /// How long to go on trying at start, in milliseconds.
     pub start_wait_ms: u64,
     /// How long before the end of the grace period the guest is asked to shut down, in milliseconds.

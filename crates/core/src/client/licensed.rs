@@ -29,6 +29,7 @@ impl Client {
             State::LoggingIn { .. } => self.login_granted(now, server, grant),
             State::Idle
             | State::Connecting { .. }
+            | State::Greeted { .. }
             | State::Up
             | State::Granted { .. }
             | State::LoggingOut { .. } => {}
@@ -46,7 +47,11 @@ impl Client {
             }
             // There is no such session any more: that was the aim.
             State::LoggingOut { .. } => self.hang_up(server),
-            State::Idle | State::Connecting { .. } | State::Up | State::Granted { .. } => {}
+            State::Idle
+            | State::Connecting { .. }
+            | State::Greeted { .. }
+            | State::Up
+            | State::Granted { .. } => {}
         }
     }
 
@@ -55,6 +60,7 @@ impl Client {
         if let License::Valid { next_check, .. } = &mut self.license {
             *next_check = next_check_of(&grant, now);
         }
+        self.learn(now, |preference| preference.at_home_with(grant.home.as_ref()));
         self.held = Some(Held { server, grant });
     }
 
@@ -74,11 +80,14 @@ impl Client {
             }
             License::Valid { server: holder, .. } => {
                 let holder = *holder;
-                let is_better = server < holder || self.lines[holder].closing;
+                // Where the host is at home, who licenses knows better than who may.
+                let is_better =
+                    self.preference.is_before(server, holder) || self.lines[holder].closing;
                 if is_better && !self.lines[server].closing {
                     self.move_over(now, server, grant, holder);
                 } else {
                     self.give_back(now, server, &grant);
+                    self.is_not_for_this_round(now, server);
                 }
             }
             // The program is ending, and the guest perhaps still about to: with a seat that somebody
@@ -112,8 +121,7 @@ impl Client {
         self.tell(Told::Licensed(server, grant));
         self.tell(Told::Restored { wall: now.wall });
         if server != lost {
-            self.tell(Told::Switched(server));
-            self.hook(towards(server, lost));
+            self.switched(server, lost);
         }
         self.hook(Hook::Restored);
     }
@@ -130,13 +138,13 @@ impl Client {
             self.tell(Told::Trying(server));
         }
         self.tell(Told::Licensed(server, grant));
-        // A server that was only a little slower at the start is no event for the guest's operator.
         if aim == Aim::Start {
-            self.tell(Told::Switched(server));
+            // A server that was only a little slower at the start is no event for the operator's hooks.
+            let back = self.preference.is_before(server, holder);
+            self.tell(Told::Switched { server, back });
         } else {
             self.tell(Told::Restored { wall: now.wall });
-            self.tell(Told::Switched(server));
-            self.hook(towards(server, holder));
+            self.switched(server, holder);
         }
         self.log_out(holder, left, last_words_by(now));
     }
@@ -146,23 +154,31 @@ impl Client {
     fn hold(&mut self, now: Now, server: ServerIndex, grant: Grant) {
         let probed_so_far = self.probe_deadline().is_some();
         self.search = Search::Off;
-        self.telling.licensed_by(server);
+        self.learn(now, |preference| preference.at_home_with(grant.home.as_ref()));
+        self.telling.licensed_by(server, &self.preference);
         let next_check = next_check_of(&grant, now);
         self.license = License::Valid { server, since: now.elapsed, next_check };
         self.held = Some(Held { server, grant });
         self.lines[server].state = State::Up;
-        for other in server + 1..self.lines.len() {
-            if let State::Connecting { .. } = self.lines[other].state {
-                self.disconnect(other);
+        for other in 0..self.lines.len() {
+            match self.lines[other].state {
+                State::Connecting { .. } if self.preference.is_before(server, other) => {
+                    self.disconnect(other);
+                }
+                // It waited for its turn in the search, which is over.
+                State::Greeted { .. } => self.disconnect(other),
+                _ => {}
             }
         }
         self.plan_probes(now, server, probed_so_far);
     }
-}
 
-/// The hook for a license that moves from one server to another.
-fn towards(server: ServerIndex, from: ServerIndex) -> Hook {
-    if server < from { Hook::Failback } else { Hook::Failover }
+    /// The license has moved from one server to another.
+    fn switched(&mut self, server: ServerIndex, from: ServerIndex) {
+        let back = self.preference.is_before(server, from);
+        self.tell(Told::Switched { server, back });
+        self.hook(if back { Hook::Failback } else { Hook::Failover });
+    }
 }
 
 fn next_check_of(grant: &Grant, now: Now) -> Elapsed {

@@ -1,6 +1,6 @@
 //! One server's line: at most one connection, and what is going on over it.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 use super::{
     ANSWER_TIMEOUT_MS, Client, License,
@@ -8,7 +8,7 @@ use super::{
     io::{Attempt, ConnectError, Effect, Input, ServerIndex},
 };
 use crate::{
-    id::SessionId,
+    id::{LicenseId, SessionId},
     time::{Elapsed, Now},
 };
 
@@ -36,6 +36,8 @@ pub(super) enum State {
     Idle,
     /// It is being made.
     Connecting { until: Elapsed },
+    /// It stands, and its login waits for the home's head start.
+    Greeted { until: Elapsed },
     /// A login is out.
     LoggingIn { until: Elapsed },
     /// The license hangs on it, and it is quiet.
@@ -68,6 +70,7 @@ impl Line {
     pub(super) fn deadline(&self) -> Option<Elapsed> {
         match self.state {
             State::Connecting { until }
+            | State::Greeted { until }
             | State::LoggingIn { until }
             | State::Checking { until }
             | State::LoggingOut { until } => Some(until),
@@ -79,7 +82,7 @@ impl Line {
 /// The attempt that an input belongs to; `None` for what is not a server's.
 pub(super) fn attempt_of(input: &Input) -> Option<Attempt> {
     match input {
-        Input::Connected { attempt }
+        Input::Connected { attempt, .. }
         | Input::NotConnected { attempt, .. }
         | Input::LinkLost { attempt, .. }
         | Input::Granted { attempt, .. }
@@ -119,11 +122,20 @@ impl Client {
         }
     }
 
-    pub(super) fn connected(&mut self, now: Now, server: ServerIndex) {
-        let State::Connecting { .. } = self.lines[server].state else { return };
-        if self.was_first_probe(server) {
-            return self.disconnect(server);
+    pub(super) fn connected(&mut self, now: Now, server: ServerIndex, licenses: Vec<LicenseId>) {
+        let State::Connecting { until } = self.lines[server].state else { return };
+        self.learn(now, |preference| preference.shown(server, licenses));
+        if self.was_only_a_probe(server) {
+            self.disconnect(server);
+        } else if self.lets_home_go_first(now, server) {
+            self.lines[server].state = State::Greeted { until };
+        } else {
+            self.log_in(now, server);
         }
+    }
+
+    /// Asks for a license over a connection that stands.
+    pub(super) fn log_in(&mut self, now: Now, server: ServerIndex) {
         let session = self.session_at(server);
         let line = &mut self.lines[server];
         line.state = State::LoggingIn { until: answer_by(now) };
@@ -147,7 +159,7 @@ impl Client {
                 self.license_link_lost(now, server, why, late_ms);
             }
             // Nothing was granted on this connection yet: the attempt has failed.
-            State::Connecting { .. } | State::LoggingIn { .. } => {
+            State::Connecting { .. } | State::Greeted { .. } | State::LoggingIn { .. } => {
                 self.disconnect(server);
                 self.attempt_failed(now, server, &Failure::unreachable(why));
             }

@@ -6,8 +6,8 @@
 //! anything harder, and runs on through every loss that heals within the grace period.
 //!
 //! Every server has a line of its own (`line`), so that all can be asked side by side (`search`);
-//! the license hangs on one of them (`licensed`) and goes back to the most preferred one as soon as
-//! that is well (`failback`).
+//! the license hangs on one of them (`licensed`) and goes back to the most preferred one
+//! (`preference`) as soon as that is well (`failback`).
 
 use alloc::{collections::VecDeque, vec::Vec};
 
@@ -21,6 +21,7 @@ pub mod io;
 mod licensed;
 mod line;
 mod loss;
+mod preference;
 mod search;
 mod start;
 mod telling;
@@ -31,6 +32,7 @@ use self::{
     licensed::Held,
     line::Line,
     loss::Loss,
+    preference::Preference,
     search::Search,
     telling::Telling,
 };
@@ -52,8 +54,9 @@ pub struct Client {
     settings: Settings,
     license: License,
     guest: Guest,
-    /// One for each server, in the order of preference.
+    /// One for each server, as they are configured.
     lines: Vec<Line>,
+    preference: Preference,
     /// The last attempt's number.
     attempts: Attempt,
     search: Search,
@@ -116,6 +119,7 @@ impl Client {
         let mut lines = Vec::new();
         lines.resize_with(settings.servers.max(1), Line::default);
         Self {
+            preference: Preference::new(lines.len(), settings.home.clone()),
             backoff: Backoff::new(settings.seed),
             settings,
             license: License::NotWanted,
@@ -162,7 +166,7 @@ impl Client {
     /// Takes what happened on a server's line.
     fn hear(&mut self, now: Now, server: ServerIndex, said: Input) {
         match said {
-            Input::Connected { .. } => self.connected(now, server),
+            Input::Connected { licenses, .. } => self.connected(now, server, licenses),
             Input::NotConnected { why, .. } => self.not_connected(now, server, why),
             Input::LinkLost { why, late_ms, .. } => self.link_lost(now, server, why, late_ms),
             Input::Granted { grant, .. } => self.granted(now, server, grant),

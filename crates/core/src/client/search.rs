@@ -8,6 +8,7 @@ use super::{
     failure::Failure,
     io::{ServerIndex, Told},
     line::{Aim, State},
+    preference::Preference,
     telling::Voice,
 };
 use crate::{
@@ -58,15 +59,17 @@ impl Step {
 }
 
 impl Round {
-    /// When it is the server's turn, whatever the servers before it do.
-    fn turn(&self, server: ServerIndex) -> Elapsed {
-        let places = u64::try_from(server).unwrap_or(u64::MAX);
+    /// When it is the turn of the server at this place, whatever the servers before it do.
+    fn turn(&self, place: usize) -> Elapsed {
+        let places = u64::try_from(place).unwrap_or(u64::MAX);
         self.begun.plus_ms(places.saturating_mul(HEAD_START_MS))
     }
 
-    fn is_due(&self, server: ServerIndex, now: Now) -> bool {
-        let alone = || self.steps[..server].iter().all(Step::is_over);
-        matches!(self.steps[server], Step::Waiting) && (self.turn(server) <= now.elapsed || alone())
+    /// Whether the server's turn has come: by the clock, or because all before it were of no use.
+    fn is_turn(&self, server: ServerIndex, preference: &Preference, now: Now) -> bool {
+        let mut before = preference.order().take_while(|&other| other != server);
+        self.turn(preference.place(server)) <= now.elapsed
+            || before.all(|other| self.steps[other].is_over())
     }
 
     /// What went wrong, in the order of the servers.
@@ -96,7 +99,7 @@ impl Client {
         for (server, line) in self.lines.iter_mut().enumerate() {
             steps.push(match line.state {
                 State::Up | State::Checking { .. } | State::Granted { .. } => Step::Skipped,
-                State::Connecting { .. } | State::LoggingIn { .. } => {
+                State::Connecting { .. } | State::Greeted { .. } | State::LoggingIn { .. } => {
                     line.aim = Aim::Search;
                     Step::Trying
                 }
@@ -124,17 +127,16 @@ impl Client {
 
     /// Asks every server whose turn has come, and ends the round when all were of no use.
     fn go_on_searching(&mut self, now: Now) {
-        for server in 0..self.lines.len() {
-            // A seat that goes back over the line is waited for.
-            let free = self.lines[server].state == State::Idle;
-            let Search::On(round) = &mut self.search else { return };
-            if free && round.is_due(server, now) {
-                round.steps[server] = Step::Trying;
-                if round.voice != Voice::Quiet {
-                    self.tell(Told::Trying(server));
-                }
-                let at_start = matches!(self.license, License::Wanted { .. });
-                self.connect(now, server, if at_start { Aim::Start } else { Aim::Search });
+        for server in self.preference.order() {
+            let Search::On(round) = &self.search else { return };
+            if !round.is_turn(server, &self.preference, now) {
+                continue;
+            }
+            match (self.lines[server].state, &round.steps[server]) {
+                // A seat that goes back over the line is waited for.
+                (State::Idle, Step::Waiting) => self.try_server(now, server),
+                (State::Greeted { .. }, Step::Trying) => self.log_in(now, server),
+                _ => {}
             }
         }
         if let Search::On(round) = &self.search
@@ -143,6 +145,25 @@ impl Client {
         {
             self.round_failed(now, &round);
         }
+    }
+
+    fn try_server(&mut self, now: Now, server: ServerIndex) {
+        let Search::On(round) = &mut self.search else { return };
+        round.steps[server] = Step::Trying;
+        if round.voice != Voice::Quiet {
+            self.tell(Told::Trying(server));
+        }
+        let at_start = matches!(self.license, License::Wanted { .. });
+        self.connect(now, server, if at_start { Aim::Start } else { Aim::Search });
+    }
+
+    /// Whether a server that was just found not to be the home must let the home go first. Which one
+    /// it is shows only when it is connected with, so it may have been tried out of turn.
+    pub(super) fn lets_home_go_first(&self, now: Now, server: ServerIndex) -> bool {
+        let Search::On(round) = &self.search else { return false };
+        self.preference.knows_home()
+            && matches!(round.steps[server], Step::Trying)
+            && !round.is_turn(server, &self.preference, now)
     }
 
     /// A server was of no use.
@@ -159,6 +180,17 @@ impl Client {
                 self.go_on_searching(now);
             }
             _ => self.stay(server, failure),
+        }
+    }
+
+    /// A server that would license is about to stop, as is the one that does: the round goes on, or is
+    /// over, without it.
+    pub(super) fn is_not_for_this_round(&mut self, now: Now, server: ServerIndex) {
+        if let Search::On(round) = &mut self.search
+            && matches!(round.steps[server], Step::Trying)
+        {
+            round.steps[server] = Step::Skipped;
+            self.go_on_searching(now);
         }
     }
 
@@ -203,11 +235,13 @@ impl Client {
             Search::Off => None,
             Search::Paused { retry_at } => Some(*retry_at),
             Search::On(round) => {
-                let waits = |&server: &ServerIndex| {
-                    matches!(round.steps[server], Step::Waiting)
-                        && self.lines[server].state == State::Idle
+                let waits = |&server: &ServerIndex| match self.lines[server].state {
+                    State::Idle => matches!(round.steps[server], Step::Waiting),
+                    State::Greeted { .. } => true,
+                    _ => false,
                 };
-                (0..self.lines.len()).filter(waits).map(|server| round.turn(server)).min()
+                let turn = |server| round.turn(self.preference.place(server));
+                (0..self.lines.len()).filter(waits).map(turn).min()
             }
         }
     }

@@ -7,6 +7,7 @@ use super::{
     Client, License,
     failure::Failure,
     io::{ServerIndex, Told},
+    preference::Preference,
     search::{Search, Step},
 };
 use crate::{
@@ -55,9 +56,9 @@ impl Telling {
 
     /// The next series of attempts is news. Not so what servers of higher preference say, for they
     /// are asked on.
-    pub(super) fn licensed_by(&mut self, server: ServerIndex) {
+    pub(super) fn licensed_by(&mut self, server: ServerIndex, preference: &Preference) {
         self.loud_at = Elapsed::default();
-        self.refusals.retain(|(refused_by, _)| *refused_by < server);
+        self.refusals.retain(|(refused_by, _)| preference.is_before(*refused_by, server));
     }
 
     /// Whether the log has not heard this yet; from now on it has.

@@ -31,8 +31,12 @@ pub(super) enum Waiting {
     Logout(Asker, SessionId),
     /// A client, for a grant that promises more than any before.
     Promise(Asker, SessionId),
+    /// The peer's changes, of which these are the retirements.
+    PeerRetired,
     /// The administrator.
     Reply(Ticket, &'static str),
+    /// The administrator, for the rest of an import.
+    Import(Ticket),
 }
 
 /// An append under way: its records and who waits for them.
@@ -186,6 +190,8 @@ impl Node {
             // Asked anew: the session may have ended meanwhile, or been promised still more.
             (Waiting::Promise(asker, session), _) => self.check(now, asker, session),
             (Waiting::Reply(ticket, done), _) => self.reply(ticket, Ok(done.to_string())),
+            (Waiting::Import(ticket), _) => self.import_recorded(now, ticket),
+            (Waiting::PeerRetired, _) => self.retirements_written(now, true),
             (Waiting::Grant(_) | Waiting::NoOne, _) => {}
         }
     }
@@ -213,6 +219,8 @@ impl Node {
             (Waiting::Reply(ticket, _), _) => {
                 self.reply(ticket, Err(busy("it is tried again until it can")));
             }
+            (Waiting::Import(ticket), _) => self.import_failed(ticket, error),
+            (Waiting::PeerRetired, _) => self.retirements_written(now, false),
             (Waiting::Grant(_) | Waiting::NoOne, _) => {}
         }
     }

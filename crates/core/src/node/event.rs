@@ -86,8 +86,63 @@ pub enum Event {
         /// Becomes [`Remembered::may_lack_holders`].
         unknown: bool,
     },
+    /// A host got its instance.
+    HostRegistered {
+        /// Which host.
+        host: HostKey,
+        /// Its name.
+        name: Name,
+        /// The license whose instance it takes.
+        home: LicenseId,
+        /// From where, `address:port`; for an import, who imported it.
+        address: Name,
+        /// How it came to it.
+        by: RegisteredBy,
+    },
+    /// A host was retired, here or at the peer: it never gets an instance again.
+    HostRetired {
+        /// Which host.
+        host: HostKey,
+        /// Its name.
+        name: Name,
+        /// The license whose instance became free.
+        home: LicenseId,
+        /// Whether an administrator of this server did it; else the peer's.
+        here: bool,
+        /// When, by the wall clock of the server that heard of it.
+        at: Utc,
+    },
+    /// So many hosts are at home with a license of this server.
+    HostsHomed {
+        /// Which license.
+        home: LicenseId,
+        /// How many.
+        count: u64,
+    },
     /// Someone was refused.
     Denied(Denial),
+}
+
+/// How a host came to its instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegisteredBy {
+    /// By its first login.
+    Login,
+    /// By its receipt: the registry had lost it.
+    Receipt,
+    /// Its machine had an instance by another key, which has none any more.
+    NewKey {
+        /// The other key.
+        before: HostKey,
+    },
+    /// An administrator imported it.
+    Import,
+    /// The license that it was at home with was replaced by another of this server.
+    NewLicense {
+        /// The license before.
+        before: LicenseId,
+    },
 }
 
 /// A session as the ledger knows it.
@@ -209,6 +264,21 @@ pub struct Remembered {
     /// Whether there may be holders of seats that this does not name: it comes from a backup, or
     /// what was there before is lost. Stays set until an [`Event::HoldersUnknown`] takes it back.
     pub may_lack_holders: bool,
+    /// The hosts that were retired: the second copy of what the registry knows of them.
+    pub retired_hosts: BTreeMap<HostKey, RetiredHost>,
+    /// How many hosts were at home with each license of this server when that changed last.
+    pub homed: BTreeMap<LicenseId, u64>,
+}
+
+/// What the ledger remembers of a retired host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredHost {
+    /// When it was retired.
+    pub at: Utc,
+    /// Its name.
+    pub name: Name,
+    /// The license whose instance it had.
+    pub home: LicenseId,
 }
 
 /// What is remembered of a meter.

@@ -1,6 +1,6 @@
 //! Granting: what a client is told that it may do, once its seat is durably its own.
 
-use alloc::vec;
+use alloc::{boxed::Box, vec};
 
 use super::{
     Asker, Node, Overtaken,
@@ -36,11 +36,16 @@ impl Node {
         let own = self.sessions.find_by_emulator(host, &login.emulator);
         let own = own.map(|session| session.record.number);
         let choice = self.serves().and_then(|()| self.choose(now, login, own));
+        let choice = choice.and_then(|choice| {
+            self.host_would_be_served(now, asker, login, choice.license).map(|()| choice)
+        });
         let answer = match choice {
             Ok(choice) => {
                 let session = SessionId([0; SessionId::LENGTH]);
                 let seat = Seat { license: choice.license, index: choice.index, session };
-                Answer::Granted(self.offer(now, &seat, &login.wanted.hardware))
+                let home = self.home_under(choice.license, host);
+                let hardware = &login.wanted.hardware;
+                Answer::Granted(Grant { home, ..self.offer(now, &seat, hardware) })
             }
             Err(refusal) => Answer::Refused(refusal),
         };
@@ -51,6 +56,11 @@ impl Node {
     /// session back meanwhile.
     pub(super) fn admit(&mut self, now: Now, asker: Asker, record: &SessionRecord) {
         let number = record.number;
+        if !self.overtaken.contains_key(&number)
+            && let Err(refusal) = self.host_may_go_on(now, record.host, &record.license_id)
+        {
+            self.overtake(now, number, refusal);
+        }
         if let Some(overtaken) = self.overtaken.remove(&number) {
             return self.take_back(now, asker, record, overtaken);
         }
@@ -110,19 +120,27 @@ impl Node {
     /// before is written down first: whatever is installed after a restart, the seat stays reserved.
     pub(super) fn grant(&mut self, now: Now, asker: Asker, number: SessionNumber) {
         self.charge(now, number);
-        let Some(Session { record, .. }) = self.sessions.find(number) else { return };
+        let Some(session) = self.sessions.find(number) else { return };
+        let record = &session.record;
         let Some(Installed { license, .. }) = self.licenses.get(&record.license_id) else {
             return self.tell(asker, Answer::Refused(self.why_no_license()));
         };
         let seat = Seat { license, index: record.section, session: record.id };
-        let grant = self.offer(now, &seat, &record.hardware);
+        let grant = self.offer_to(now, &seat, session);
         let (id, lease_ms) = (record.id, grant.lease_ms);
         let through_grace = license.lease == Lease::Grace;
         if lease_ms > record.promised_lease_ms || (through_grace && !record.promised_grace) {
             let promised = Event::SessionPromised { number, lease_ms, through_grace };
             return self.commit(now, vec![promised], Waiting::Promise(asker, id));
         }
+        self.tell_granted(now, asker, number, grant);
+    }
+
+    fn tell_granted(&mut self, now: Now, asker: Asker, number: SessionNumber, grant: Grant) {
         self.sessions.set_granted_at(number, now.elapsed);
+        if let Some(receipt) = &grant.receipt {
+            self.sessions.set_receipt(number, Some(receipt.mark()));
+        }
         self.tell(asker, Answer::Granted(grant));
     }
 
@@ -140,8 +158,7 @@ impl Node {
             grant.grace_ms = grant.grace_ms.min(longest_ms);
         }
         grant.lease_ms = grant.lease_ms.min(record.promised_lease_ms);
-        self.sessions.set_granted_at(number, now.elapsed);
-        self.tell(asker, Answer::Granted(grant));
+        self.tell_granted(now, asker, number, grant);
     }
 
     fn promised_offer(
@@ -155,7 +172,16 @@ impl Node {
         self.may_go_on(now, license, session)?;
         let record = &session.record;
         let seat = Seat { license, index: record.section, session: record.id };
-        Ok((record.number, self.offer(now, &seat, &record.hardware)))
+        Ok((record.number, self.offer_to(now, &seat, session)))
+    }
+
+    /// What a session's seat allows, and in AutoVE mode what its host has to know of its home.
+    fn offer_to(&self, now: Now, seat: &Seat<'_>, session: &Session) -> Grant {
+        Grant {
+            home: self.home_under(seat.license, session.record.host),
+            receipt: self.lacking_receipt(session).map(Box::new),
+            ..self.offer(now, seat, &session.record.hardware)
+        }
     }
 
     /// What a seat in this section allows.
@@ -186,6 +212,8 @@ impl Node {
                 ledger_position: self.appends.durable_position(),
                 hours_used_ms: self.charged_ms(license),
             },
+            home: None,
+            receipt: None,
         }
     }
 }

@@ -2,17 +2,24 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::event::{AppendError, Record};
+use super::{
+    event::{AppendError, Record},
+    peer::{PeerFailure, PeerMessage},
+};
 use crate::{
     fingerprint::Machine,
     grant::{Grant, Witness},
     id::{HostKey, LicenseId, LinkId, RunId, SessionId, SessionNumber},
-    license::{License, ProductVersion, Verified},
+    license::{Credential, License, ProductVersion, Verified},
+    network::Network,
     reason::Refusal,
+    registry::{Batch, HostEntry, HostFacts},
     select::Wanted,
     text::{Name, Passphrase},
-    time::{Elapsed, Utc},
+    time::Elapsed,
 };
+
+pub use super::note::{Note, RaisedMark, Who};
 
 /// Names a request of one link; the client chooses it and finds it again in the answer.
 pub type RequestId = u64;
@@ -20,11 +27,15 @@ pub type RequestId = u64;
 /// Names an append until its outcome is known.
 pub type AppendId = u64;
 
+/// Names a change of the registry until its outcome is known.
+pub type EnrollId = u64;
+
 /// Names a question of the administrator's until it is answered.
 pub type Ticket = u64;
 
 /// Something happened.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once and never stored in numbers")]
 pub enum Input {
     /// The installed licenses, all of them, whenever they may have changed.
     Licenses {
@@ -79,6 +90,55 @@ pub enum Input {
         id: AppendId,
         /// Durable, or not at all.
         outcome: Result<Durable, AppendError>,
+    },
+    /// What became of an [`Effect::Enroll`]; they come back in their order.
+    Enrolled {
+        /// Which.
+        id: EnrollId,
+        /// Durable, or not at all.
+        outcome: Result<(), AppendError>,
+    },
+    /// Another license server connected or was connected to. Its credential holds, and its key is
+    /// proven.
+    PeerOpened {
+        /// The new link.
+        link: LinkId,
+        /// Who it is.
+        peer: Verified<Credential>,
+        /// Where, `address:port`.
+        address: Name,
+        /// Whether this side dialed.
+        dialed: bool,
+    },
+    /// A peer said something over a link that [`Input::PeerOpened`] announced and no
+    /// [`Input::LinkClosed`] has ended.
+    PeerSaid {
+        /// Over which link.
+        link: LinkId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// The configured peer can't be reached, or is none.
+    PeerFailed {
+        /// Why.
+        refusal: PeerFailure,
+    },
+    /// What the configuration says of AutoVE; at the start, before [`Input::Ready`], and whenever
+    /// it may have changed.
+    AutoVe(AutoVeRules),
+    /// The administrator retires a host: its instance becomes free, for ever.
+    Retire {
+        /// Names the question.
+        ticket: Ticket,
+        /// Which host.
+        host: HostKey,
+    },
+    /// The administrator imports entries: all of them, or none.
+    ImportHosts {
+        /// Names the question.
+        ticket: Ticket,
+        /// Which; at most [`crate::registry::MAX_HOSTS`].
+        entries: Vec<HostEntry>,
     },
     /// The administrator takes a session's seat back.
     Release {
@@ -140,6 +200,8 @@ pub struct Login {
     pub run: RunId,
     /// What this server had granted to the same host before: its marks count here.
     pub witnesses: Vec<Verified<Witness>>,
+    /// What the host says of itself, for an AutoVE server.
+    pub facts: Option<HostFacts>,
 }
 
 impl Login {
@@ -151,6 +213,30 @@ impl Login {
     /// The given passphrase.
     pub fn passphrase(&self) -> Option<&Passphrase> {
         self.wanted.passphrase.as_ref()
+    }
+}
+
+/// What the configuration says of AutoVE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoVeRules {
+    /// Whether a peer is configured.
+    pub has_peer: bool,
+    /// From where hosts may register; empty: from everywhere.
+    pub allow: Vec<Network>,
+    /// How many hosts of one address may register at once.
+    pub registration_burst: u32,
+    /// How many hosts of one address may register in a minute once the burst is used up.
+    pub registrations_per_minute: u32,
+}
+
+impl Default for AutoVeRules {
+    fn default() -> Self {
+        Self {
+            has_peer: false,
+            allow: Vec::new(),
+            registration_burst: 200,
+            registrations_per_minute: 60,
+        }
     }
 }
 
@@ -181,6 +267,28 @@ pub enum Effect {
         request: RequestId,
         /// With what.
         answer: Answer,
+    },
+    /// Make this durable in the registry, all or nothing and in this order, and report it as
+    /// [`Input::Enrolled`].
+    Enroll {
+        /// Names the change.
+        id: EnrollId,
+        /// What to write.
+        batch: Batch,
+    },
+    /// Say this to a peer.
+    TellPeer {
+        /// Over which link.
+        link: LinkId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Tell a server that it is no peer of this one, and close the link.
+    RefusePeer {
+        /// Which link.
+        link: LinkId,
+        /// Why.
+        refusal: Refusal,
     },
     /// Tell a client that its session is no longer licensed.
     Revoke {
@@ -216,6 +324,7 @@ pub enum Effect {
 
 /// An answer to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once and never stored in numbers")]
 pub enum Answer {
     /// The seat is the client's, durably; or, to a probe, would be.
     Granted(Grant),
@@ -223,116 +332,4 @@ pub enum Answer {
     Refused(Refusal),
     /// The seat is free, durably.
     LoggedOut(SessionId),
-}
-
-/// Who a note is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Who {
-    /// The emulated model.
-    pub hardware: Name,
-    /// The product's version.
-    pub version: ProductVersion,
-    /// From where, `address:port`.
-    pub address: Name,
-    /// The emulator's name.
-    pub emulator: Name,
-    /// The session, when there is one.
-    pub session: Option<SessionNumber>,
-}
-
-/// Something that the log should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// A client got a seat, or came back to its own.
-    LoggedIn(Who),
-    /// A client logged out or its link is gone.
-    Disconnected(Who),
-    /// A client was refused.
-    Refused(Who, Refusal),
-    /// A session was taken back.
-    Revoked(Who, Refusal),
-    /// A left seat was not claimed within its lease and is free again.
-    LeaseEnded(Who),
-    /// No installed license is valid; the reason of the first, if there is any.
-    NoLicense(Refusal),
-    /// A license is valid now.
-    LicenseValid {
-        /// Which.
-        id: LicenseId,
-        /// Its version.
-        version: u32,
-    },
-    /// A license is not valid, and why.
-    LicenseInvalid {
-        /// Which, as far as it is known.
-        id: Option<LicenseId>,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// The wall clock is this many seconds behind what the server is sure of.
-    ClockBehind(u64),
-    /// The wall clock is this many seconds ahead, more than a day.
-    ClockAhead(u64),
-    /// The wall clock is fine again.
-    ClockSound,
-    /// A client has shown a grant that says more than the ledger knew: an older ledger was put in
-    /// place. What it says counts now.
-    MarkRaised(RaisedMark),
-    /// A `COUNTDOWN` license has only this much run time left, in milliseconds; said once for each
-    /// of a few thresholds.
-    HoursLow {
-        /// Which.
-        id: LicenseId,
-        /// Milliseconds left.
-        remaining_ms: u64,
-    },
-    /// The ledger may have forgotten who holds seats of `lease = "grace"` licenses, so newcomers get
-    /// none for this long, in milliseconds.
-    HoldersUnknown {
-        /// Milliseconds from now.
-        for_ms: u64,
-    },
-    /// The ledger can't be written, and why; said once until it can.
-    LedgerFailed(String),
-    /// The ledger can be written again.
-    LedgerRecovered,
-}
-
-/// A high-water mark that a client's grant has raised.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RaisedMark {
-    /// A higher version of a license was installed here once.
-    LicenseVersion {
-        /// Which license.
-        id: LicenseId,
-        /// What the ledger knew; 0: nothing.
-        from: u32,
-        /// What was shown.
-        to: u32,
-    },
-    /// More run time of a license version was used.
-    HoursUsed {
-        /// Which license.
-        id: LicenseId,
-        /// Which version of it.
-        version: u32,
-        /// What the ledger knew, in milliseconds.
-        from_ms: u64,
-        /// What was shown, in milliseconds.
-        to_ms: u64,
-    },
-    /// It was later than the time mark says.
-    Time {
-        /// The mark.
-        from: Utc,
-        /// What was shown.
-        to: Utc,
-    },
-    /// The ledger had more records.
-    LedgerPosition {
-        /// What the ledger has.
-        from: u64,
-        /// What was shown.
-        to: u64,
-    },
 }

@@ -58,8 +58,10 @@ impl Node {
                 self.install(now, license);
             }
         }
+        self.choose_autove(now);
         self.note_without_license();
         self.note_unknown_holders(now);
+        self.judge_peers(now);
         self.next_review = now.elapsed;
     }
 

@@ -34,12 +34,17 @@ impl Node {
     pub(super) fn login(&mut self, now: Now, asker: Asker, login: Login, fresh: SessionId) {
         let Some(host) = self.host_of(asker.link) else { return };
         self.hear_witnesses(now, &login.witnesses);
-        match self.place(asker, host, &login) {
+        let placement = self.place(asker, host, &login);
+        let waiting = (asker, login, fresh);
+        let Some((login, fresh)) = self.pass_host(now, waiting, &placement) else { return };
+        match placement {
             Placement::Refused(refusal) => self.deny(now, asker, &login, refusal),
             Placement::Resume(number) => self.resume(now, asker, number, &login),
             Placement::Contested(number) => self.park(now, asker, host, login, fresh, number),
             Placement::Open(predecessor) => self.open(now, asker, login, fresh, predecessor),
         }
+        // Whoever was let in as a guest and came to nothing after all.
+        self.leave_instance(host);
     }
 
     pub(super) fn serves(&self) -> Result<(), Refusal> {
@@ -103,6 +108,17 @@ impl Node {
         number: SessionNumber,
     ) -> Result<(), Refusal> {
         self.may_login(asker, host, login)?;
+        self.may_take_over(now, login, number)?;
+        self.host_would_pass(now, asker, login, number)
+    }
+
+    /// Whether the rules of the licenses would let a login have the seat of this session.
+    pub(super) fn may_take_over(
+        &self,
+        now: Now,
+        login: &Login,
+        number: SessionNumber,
+    ) -> Result<(), Refusal> {
         match self.sessions.find(number) {
             Some(session) if resumes(session, login) => self.may_resume(now, number, login),
             _ => self.choose(now, login, Some(number)).map(drop),
@@ -122,10 +138,16 @@ impl Node {
         if let Some(link) = self.links.get(&asker.link) {
             self.sessions.set_address(number, link.address.clone());
         }
+        self.note_facts(number, login.facts.as_ref());
         self.go_live(now, asker, number);
     }
 
-    fn may_resume(&self, now: Now, number: SessionNumber, login: &Login) -> Result<(), Refusal> {
+    pub(super) fn may_resume(
+        &self,
+        now: Now,
+        number: SessionNumber,
+        login: &Login,
+    ) -> Result<(), Refusal> {
         let session =
             self.sessions.find(number).ok_or_else(|| bad_request("the session has ended."))?;
         if !resumes(session, login) {
@@ -154,6 +176,7 @@ impl Node {
         };
         let started = self.meter_begins(now, choice.license, predecessor);
         let (lease_ms, through_grace) = self.promised_to(login.run, choice.license, predecessor);
+        let facts = login.facts;
         let record = SessionRecord {
             number: SessionNumber(self.last_session + 1),
             id: fresh,
@@ -178,7 +201,13 @@ impl Node {
         self.count_login_begun(asker.link);
         let mut events = vec![Event::SessionOpened(record)];
         events.extend(started);
+        if let Some(registered) = self.hosts.take_announcement(host) {
+            events.push(registered);
+            events.extend(self.homed_now());
+        }
+        let number = SessionNumber(self.last_session);
         self.commit(now, events, Waiting::Grant(asker));
+        self.note_facts(number, facts.as_ref());
     }
 
     /// For how long a new session's seat is promised, in milliseconds, and whether through grace: as
@@ -201,7 +230,7 @@ impl Node {
         }
     }
 
-    fn count_login_begun(&mut self, link: LinkId) {
+    pub(super) fn count_login_begun(&mut self, link: LinkId) {
         if let Some(link) = self.links.get_mut(&link) {
             link.opening += 1;
         }
@@ -245,6 +274,10 @@ impl Node {
         index: usize,
         predecessor: Option<SessionNumber>,
     ) -> Candidate<'a> {
+        if self.counts_hosts(license) {
+            // Its host's instance is the seat, and is judged apart.
+            return Candidate { free_seats: u32::MAX, ..self.candidate(now, license, index) };
+        }
         let section = (license.id.clone(), index);
         let before = predecessor.and_then(|number| self.sessions.find(number));
         let before = before.map(|session| &session.record);

@@ -8,13 +8,16 @@
 //! ledger can never both believe in a free seat that is held. What is decided against a session that
 //! is still being written down waits until it is durable, and its client is never told of it.
 //!
-//! - [`io`]: what goes in and what comes out; [`event`]: what the ledger remembers.
+//! - [`io`]: what goes in and what comes out; [`note`]: what the log hears; [`event`]: what the ledger
+//!   remembers.
 //! - [`sessions`]: who holds which seat.
 //! - `login`, `takeover`, `granting`, `denial`, `session`: the client's requests.
 //! - `append`, `stage`: durability, and the three phases of an event.
 //! - `licenses`, `standing`, `placing`, `hours`: what is installed, what of it is valid now, whom it
 //!   covers, and for how long it runs.
 //! - `witnesses`, `holders`: what a ledger that is older than its clients may not know.
+//! - `hosts`, `enroll`: AutoVE mode: who is registered, served or a guest, and how that gets durable.
+//! - [`peer`]: the other server that keeps the same registry.
 //! - `review`: everything that time alone changes; `view`: what the lists show.
 
 use alloc::{
@@ -24,13 +27,17 @@ use alloc::{
 
 mod append;
 mod denial;
+mod enroll;
 pub mod event;
 mod granting;
 mod holders;
+mod hosts;
 mod hours;
 pub mod io;
 mod licenses;
 mod login;
+pub mod note;
+pub mod peer;
 mod placing;
 mod review;
 mod session;
@@ -42,15 +49,19 @@ mod takeover;
 mod view;
 mod witnesses;
 
+pub use hosts::Capacity;
 pub use placing::Preview;
-pub use view::{LicenseView, SectionView, SessionView};
+pub use view::{HostView, LicenseView, SectionView, SessionView, Standing};
 
 use self::{
     append::Appends,
+    enroll::Enrolls,
     event::{BlockedRun, Denial, Remembered},
     holders::Holders,
+    hosts::Hosts,
     io::{Answer, Ask, Effect, Input, Note, RequestId, UnusableLicense, Who},
     licenses::Installed,
+    peer::Peers,
     sessions::{NO_END, Session, Sessions, State},
     settling::Questions,
     takeover::ParkedLogins,
@@ -61,6 +72,7 @@ use crate::{
     mark::{ClockState, TimeMark},
     meter::Meter,
     reason::{ReasonCode, Refusal},
+    registry::RememberedHosts,
     text::Name,
     time::{Elapsed, Moment, Now, Utc},
 };
@@ -130,6 +142,9 @@ pub struct Node {
     overtaken: BTreeMap<SessionNumber, Overtaken>,
     questions: Questions,
     holders: Holders,
+    hosts: Hosts,
+    peers: Peers,
+    enrolls: Enrolls,
     marks_raised: u64,
     /// The last record when this process began, or what a witness has proven since.
     position_at_start: u64,
@@ -152,8 +167,14 @@ pub struct Node {
 impl Node {
     /// A node that knows what its ledger remembers. Known sessions hold their seats from the start;
     /// their leases count from [`Input::Ready`].
-    pub fn new(settings: Settings, remembered: Remembered, now: Now) -> Self {
+    pub fn new(
+        settings: Settings,
+        remembered: Remembered,
+        remembered_hosts: &RememberedHosts,
+        now: Now,
+    ) -> Self {
         let holders = Holders::new(remembered.may_lack_holders, &remembered.sessions, now);
+        let hosts = Hosts::new(&remembered, remembered_hosts);
         let mut sessions = Sessions::default();
         for record in remembered.sessions {
             let state = State::Left { since: now.elapsed, until: NO_END };
@@ -184,6 +205,9 @@ impl Node {
             overtaken: BTreeMap::new(),
             questions: Questions::default(),
             holders,
+            enrolls: Enrolls::new(hosts.registry.last_number()),
+            peers: Peers::new(remembered_hosts),
+            hosts,
             marks_raised: 0,
             position_at_start: remembered.position,
             served_from: None,
@@ -209,15 +233,28 @@ impl Node {
             Input::LinkOpened { link, host, address } => {
                 self.links.insert(link, Link { host, address, opening: 0 });
             }
-            Input::LinkClosed { link, last_heard } => self.close_link(now, link, last_heard),
+            Input::LinkClosed { link, last_heard } => {
+                self.close_link(now, link, last_heard);
+                self.close_peer(now, link);
+            }
             Input::Request { link, request, ask } => self.answer(now, Asker { link, request }, ask),
             Input::Pong { link, session, runs } => self.hear_pong(now, link, session, runs),
             Input::Appended { id, outcome } => self.appended(now, id, outcome),
+            Input::Enrolled { id, outcome } => self.enrolled(now, id, outcome),
+            Input::PeerOpened { link, peer, address, dialed } => {
+                self.open_peer(now, link, peer, address, dialed);
+            }
+            Input::PeerSaid { link, message } => self.hear_peer(now, link, message),
+            Input::PeerFailed { refusal } => self.peer_failed(now, refusal),
+            Input::AutoVe(rules) => self.take_rules(now, rules),
+            Input::Retire { ticket, host } => self.retire(now, ticket, host),
+            Input::ImportHosts { ticket, entries } => self.import(now, ticket, entries),
             Input::Release { ticket, number } => self.release(now, ticket, number),
             Input::Settle { ticket } => self.settle_all(ticket),
             Input::Drain => self.drain(now),
             Input::Tick => self.review(now),
         }
+        self.tell_peer_news(now);
         self.flush_appends();
     }
 
@@ -228,7 +265,8 @@ impl Node {
 
     /// When to come back with [`Input::Tick`] at the latest.
     pub fn deadline(&self) -> Elapsed {
-        [self.sessions.first_end(), self.parked.first_end()]
+        let (sessions, parked) = (self.sessions.first_end(), self.parked.first_end());
+        [sessions, parked, self.first_host_end(), self.peers.deadline()]
             .into_iter()
             .flatten()
             .fold(self.next_review, Elapsed::min)

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     id::SessionNumber,
-    license::{License, ProductSection},
+    license::{License, Mode, ProductSection},
     reason::{ReasonCode, Refusal},
     select::{Candidate, instances_in_use, still_covered},
     time::{Now, Utc},
@@ -72,6 +72,13 @@ impl Node {
             let all = core::mem::take(&mut placing.placed);
             placing.refused.extend(all.into_iter().map(|(number, _)| (number, refusal.clone())));
         }
+        for (number, refusal) in self.would_lose_instance(license) {
+            let placed = placing.placed.iter().position(|(placed, _)| *placed == number);
+            if let Some(index) = placed {
+                placing.placed.swap_remove(index);
+                placing.refused.push((number, refusal));
+            }
+        }
         let goes_on = |number: &SessionNumber| {
             let state = self.sessions.find(*number).map(|session| session.state);
             state.is_some_and(|state| !matches!(state, State::Closing | State::Held { .. }))
@@ -92,6 +99,9 @@ impl Node {
         let (license, section) = self.section_of(session)?;
         self.may_go_on(now, license, session)?;
         let key = (license.id.clone(), session.record.section);
+        if license.mode == Mode::AutoVe {
+            return Ok(());
+        }
         let claims = self.sessions.in_section(&key).filter(|session| self.claims_seat(session));
         if claims.count() > section.instances as usize {
             return Err(Refusal::new(ReasonCode::InstanceLimit, instances_in_use(section)));
@@ -165,7 +175,8 @@ impl Seats<'_> {
         let candidate =
             Candidate { license, index, hours_left: true, free_seats, holders_unknown_ms: None };
         still_covered(&candidate, &record.wanted(), self.judged)?;
-        if counts && free_seats == 0 {
+        // In AutoVE mode its host's instance is the seat.
+        if counts && free_seats == 0 && license.mode == Mode::General {
             return Err(Refusal::new(ReasonCode::InstanceLimit, instances_in_use(section)));
         }
         Ok(())

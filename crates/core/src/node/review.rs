@@ -22,6 +22,7 @@ impl Node {
     /// takes anything from a session: they hold their seats without end, and none is revoked.
     pub(super) fn review(&mut self, now: Now) {
         self.settle_parked(now);
+        self.settle_clones(now);
         self.end_leases(now);
         if now.elapsed < self.next_review {
             return;
@@ -34,6 +35,8 @@ impl Node {
         self.note_hours_low(now);
         self.retry_unfinished(now);
         self.forget_unknown_holders(now);
+        self.review_hosts(now);
+        self.review_peer(now);
         let marks_are_due = now.elapsed >= self.next_meter_write.min(self.next_time_mark);
         if marks_are_due || self.appends.are_failing() {
             self.write_marks(now);

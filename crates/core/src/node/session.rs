@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec, vec::Vec};
 
 use super::{
-    Asker, Node, Overtaken,
+    Asker, Link, Node, Overtaken,
     append::Waiting,
     bad_request,
     event::{BlockedRun, CloseCause, Event},
@@ -30,7 +30,8 @@ impl Node {
         let number = session.record.number;
         let verdict =
             self.section_of(session).and_then(|(license, _)| self.may_go_on(now, license, session));
-        match verdict {
+        let (host, license) = (session.record.host, session.record.license_id.clone());
+        match verdict.and_then(|()| self.host_may_go_on(now, host, &license)) {
             Ok(()) => self.grant(now, asker, number),
             Err(refusal) => {
                 self.revoke(now, number, &refusal);
@@ -95,6 +96,7 @@ impl Node {
         self.leave(now, number, now.elapsed);
         self.close(now, number, CloseCause::LoggedOut, Waiting::Logout(asker, id));
         self.unpark(now, &emulator);
+        self.settle_clone(now, host);
     }
 
     /// Ends a session; its seat is free when that is durable.
@@ -104,9 +106,7 @@ impl Node {
 
     /// A link is gone; its sessions keep their seats for the lease.
     pub(super) fn close_link(&mut self, now: Now, link: LinkId, last_heard: Elapsed) {
-        if self.links.remove(&link).is_none() {
-            return;
-        }
+        let Some(Link { host, .. }) = self.links.remove(&link) else { return };
         self.drop_parked(link);
         let last_heard = last_heard.min(now.elapsed);
         for number in self.sessions.on_link(link) {
@@ -114,6 +114,7 @@ impl Node {
             self.leave(now, number, last_heard);
             self.unpark(now, &emulator);
         }
+        self.settle_clone(now, host);
     }
 
     /// A session loses its link; the seat stays reserved.
@@ -178,7 +179,7 @@ impl Node {
         self.unpark(now, &emulator);
     }
 
-    fn overtake(&mut self, now: Now, number: SessionNumber, refusal: Refusal) {
+    pub(super) fn overtake(&mut self, now: Now, number: SessionNumber, refusal: Refusal) {
         let replaces = self.sessions.find(number).is_some_and(|s| s.record.replaces.is_some());
         let holds = replaces && self.holds_through_grace(number);
         let held_until = holds.then(|| self.reserved_until(number, now.elapsed));

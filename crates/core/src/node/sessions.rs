@@ -7,7 +7,8 @@ use alloc::{
 
 use super::event::SessionRecord;
 use crate::{
-    id::{HostKey, LicenseId, LinkId, SessionId, SessionNumber},
+    id::{BootId, HostKey, LicenseId, LinkId, SessionId, SessionNumber},
+    registry::ReceiptMark,
     text::Name,
     time::Elapsed,
 };
@@ -25,12 +26,16 @@ pub struct Session {
     /// When its client was granted something last in this process: an answer that waited for the
     /// ledger is younger than the question, and the client counts from the answer.
     pub granted_at: Elapsed,
+    /// The boot of the host that its client runs in, if that was said in this process.
+    pub boot: Option<BootId>,
+    /// The receipt that its client has.
+    pub receipt: Option<ReceiptMark>,
 }
 
 impl Session {
     /// A session that was granted nothing in this process yet.
     pub fn new(record: SessionRecord, state: State) -> Self {
-        Self { record, state, granted_at: Elapsed::default() }
+        Self { record, state, granted_at: Elapsed::default(), boot: None, receipt: None }
     }
 }
 
@@ -62,6 +67,11 @@ pub enum State {
 }
 
 impl State {
+    /// Whether its client runs under it now, as far as is known, or is just about to.
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Opening | Self::Live(_))
+    }
+
     /// Until when the seat is reserved, for a session without a link.
     fn until(self) -> Option<Elapsed> {
         match self {
@@ -81,6 +91,11 @@ pub struct Sessions {
     by_emulator: BTreeMap<(HostKey, Name), SessionNumber>,
     by_link: BTreeMap<LinkId, BTreeSet<SessionNumber>>,
     by_section: BTreeMap<SectionKey, BTreeSet<SessionNumber>>,
+    by_host: BTreeMap<HostKey, BTreeSet<SessionNumber>>,
+    /// Those of a host that are alive.
+    alive: BTreeMap<HostKey, BTreeSet<SessionNumber>>,
+    /// The hosts whose live sessions have changed.
+    moved: BTreeSet<HostKey>,
     ends: BTreeSet<(Elapsed, SessionNumber)>,
 }
 
@@ -95,17 +110,19 @@ impl Sessions {
             .entry((record.license_id.clone(), record.section))
             .or_default()
             .insert(number);
-        let state = session.state;
+        self.by_host.entry(record.host).or_default().insert(number);
+        let (host, state) = (record.host, session.state);
         self.by_number.insert(number, session);
-        self.index_state(number, state);
+        self.index_state(host, number, state);
     }
 
     /// Forgets a session; its seat is free.
     pub fn remove(&mut self, number: SessionNumber) -> Option<Session> {
         let session = self.by_number.remove(&number)?;
-        self.unindex_state(number, session.state);
         let record = &session.record;
+        self.unindex_state(record.host, number, session.state);
         self.by_id.remove(&record.id);
+        remove_from(&mut self.by_host, &record.host, number);
         let emulator = (record.host, record.emulator.clone());
         if self.by_emulator.get(&emulator) == Some(&number) {
             self.by_emulator.remove(&emulator);
@@ -117,9 +134,10 @@ impl Sessions {
     /// Moves a session to another state.
     pub fn set_state(&mut self, number: SessionNumber, state: State) {
         let Some(session) = self.by_number.get_mut(&number) else { return };
+        let host = session.record.host;
         let old = core::mem::replace(&mut session.state, state);
-        self.unindex_state(number, old);
-        self.index_state(number, state);
+        self.unindex_state(host, number, old);
+        self.index_state(host, number, state);
     }
 
     /// Counts a session's seat to another section of its license, of this product code.
@@ -136,6 +154,20 @@ impl Sessions {
     pub fn set_address(&mut self, number: SessionNumber, address: Name) {
         if let Some(session) = self.by_number.get_mut(&number) {
             session.record.address = address;
+        }
+    }
+
+    /// Notes the boot that a session's client runs in.
+    pub fn set_boot(&mut self, number: SessionNumber, boot: BootId) {
+        if let Some(session) = self.by_number.get_mut(&number) {
+            session.boot = Some(boot);
+        }
+    }
+
+    /// Notes which receipt a session's client has.
+    pub fn set_receipt(&mut self, number: SessionNumber, receipt: Option<ReceiptMark>) {
+        if let Some(session) = self.by_number.get_mut(&number) {
+            session.receipt = receipt;
         }
     }
 
@@ -162,18 +194,26 @@ impl Sessions {
         }
     }
 
-    fn index_state(&mut self, number: SessionNumber, state: State) {
+    fn index_state(&mut self, host: HostKey, number: SessionNumber, state: State) {
         if let State::Live(link) = state {
             self.by_link.entry(link).or_default().insert(number);
+            self.moved.insert(host);
+        }
+        if state.is_alive() {
+            self.alive.entry(host).or_default().insert(number);
         }
         if let Some(until) = state.until() {
             self.ends.insert((until, number));
         }
     }
 
-    fn unindex_state(&mut self, number: SessionNumber, state: State) {
+    fn unindex_state(&mut self, host: HostKey, number: SessionNumber, state: State) {
         if let State::Live(link) = state {
             remove_from(&mut self.by_link, &link, number);
+            self.moved.insert(host);
+        }
+        if state.is_alive() {
+            remove_from(&mut self.alive, &host, number);
         }
         if let Some(until) = state.until() {
             self.ends.remove(&(until, number));
@@ -194,6 +234,28 @@ impl Sessions {
     /// The session of an emulator.
     pub fn find_by_emulator(&self, host: HostKey, emulator: &Name) -> Option<&Session> {
         self.by_number.get(self.by_emulator.get(&(host, emulator.clone()))?)
+    }
+
+    /// The sessions of a host, oldest first.
+    pub fn of_host(&self, host: HostKey) -> impl Iterator<Item = &Session> {
+        let numbers = self.by_host.get(&host).into_iter().flatten();
+        numbers.filter_map(|number| self.by_number.get(number))
+    }
+
+    /// Those of a host that are alive, oldest first.
+    pub fn alive_on(&self, host: HostKey) -> impl Iterator<Item = &Session> {
+        let numbers = self.alive.get(&host).into_iter().flatten();
+        numbers.filter_map(|number| self.by_number.get(number))
+    }
+
+    /// The hosts that have sessions, in the order of their keys.
+    pub fn hosts(&self) -> impl Iterator<Item = HostKey> {
+        self.by_host.keys().copied()
+    }
+
+    /// The hosts of whose sessions some went live or ended to be so since this was asked last.
+    pub fn take_moved(&mut self) -> BTreeSet<HostKey> {
+        core::mem::take(&mut self.moved)
     }
 
     /// The sessions on a link.

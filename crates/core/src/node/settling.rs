@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use super::{
     Node,
-    io::{AppendId, Ticket},
+    io::{AppendId, EnrollId, Ticket},
 };
 use crate::reason::{ReasonCode, Refusal};
 
@@ -14,6 +14,8 @@ struct Question {
     ticket: Ticket,
     /// The last append that it asks about.
     last: AppendId,
+    /// The last change of the registry that it asks about.
+    last_enrolled: EnrollId,
     failed: bool,
 }
 
@@ -27,6 +29,7 @@ impl Node {
         let question = Question {
             ticket,
             last: self.appends.last_id(),
+            last_enrolled: self.enrolls.last_id(),
             failed: self.appends.has_unfinished(),
         };
         self.questions.0.push(question);
@@ -40,10 +43,21 @@ impl Node {
         self.answer_settled();
     }
 
+    /// The outcome of a change of the registry is known.
+    pub(super) fn tell_enrolled(&mut self, id: EnrollId, failed: bool) {
+        let concerned = self.questions.0.iter_mut();
+        let concerned = concerned.filter(|question| id <= question.last_enrolled);
+        concerned.for_each(|question| question.failed |= failed);
+        self.answer_settled();
+    }
+
     fn answer_settled(&mut self) {
         let first = self.appends.first_under_way();
+        let first_enrolled = self.enrolls.first_under_way();
         let waits = |question: &Question| {
-            !question.failed && first.is_some_and(|first| first <= question.last)
+            let appends = first.is_some_and(|first| first <= question.last);
+            let enrolls = first_enrolled.is_some_and(|first| first <= question.last_enrolled);
+            !question.failed && (appends || enrolls)
         };
         let (waiting, settled): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.questions.0).into_iter().partition(waits);

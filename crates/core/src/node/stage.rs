@@ -26,11 +26,14 @@ impl Node {
             Event::SessionPlaced { number, section, product_code } => {
                 self.sessions.set_section(*number, *section, product_code.clone());
             }
+            Event::HostsHomed { .. } => self.homed_decided(),
             // A promise is made when it is durable; until then no one has heard of it.
             Event::SessionPromised { .. }
             | Event::HoldersUnknown { .. }
             | Event::TimeMarked { .. }
             | Event::HoursUsed { .. }
+            | Event::HostRegistered { .. }
+            | Event::HostRetired { .. }
             | Event::Denied(_) => {}
         }
         None
@@ -64,18 +67,25 @@ impl Node {
             Event::SessionPromised { number, lease_ms, through_grace } => {
                 self.sessions.promise(number, lease_ms, through_grace);
             }
+            Event::HostRetired { host, here: true, .. } => self.retirement_recorded(host),
+            Event::HostsHomed { home, count } => self.homed_written(home, Some(count)),
             Event::RunBlocked(_)
             | Event::LicenseSeen { .. }
             | Event::SessionPlaced { .. }
             | Event::HoldersUnknown { .. }
             | Event::TimeMarked { .. }
+            | Event::HostRegistered { .. }
+            | Event::HostRetired { .. }
             | Event::Denied(_) => {}
         }
     }
 
     fn remove_session(&mut self, number: SessionNumber) {
-        self.sessions.remove(number);
+        let ended = self.sessions.remove(number);
         self.holders.forget(number);
+        if let Some(ended) = ended {
+            self.leave_instance(ended.record.host);
+        }
     }
 
     /// What an event that did not become durable leaves behind.
@@ -87,16 +97,26 @@ impl Node {
                 if let Some(predecessor) = record.replaces {
                     self.restore(now, predecessor, replaced);
                 }
+                self.leave_instance(record.host);
             }
             // A seat stays taken until the ledger has the news; marks stay up in memory.
             Event::SessionClosed { .. }
             | Event::SessionPlaced { .. }
             | Event::LicenseSeen { .. }
             | Event::HoldersUnknown { .. }
+            | Event::HostRegistered { .. }
             | Event::RunBlocked(_) => self.appends.keep(event),
+            Event::HostRetired { host, here: true, .. } => {
+                if self.retirement_delayed(host) {
+                    self.appends.keep(event);
+                }
+            }
+            Event::HostsHomed { home, .. } => self.homed_written(home, None),
             // Meters and the time mark are written again by the next review, a promise that was not
-            // made is no promise, and a denial is none either.
-            Event::SessionPromised { .. }
+            // made is no promise, and a denial is none either. What the peer has retired is decided
+            // anew as long as the peer's change is not taken.
+            Event::HostRetired { here: false, .. }
+            | Event::SessionPromised { .. }
             | Event::TimeMarked { .. }
             | Event::HoursUsed { .. }
             | Event::Denied(_) => {}

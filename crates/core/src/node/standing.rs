@@ -26,6 +26,7 @@ impl Node {
 
     /// Judges every license anew and revokes the sessions of those that are not valid any more.
     pub(super) fn refresh_standings(&mut self, now: Now) {
+        self.review_autove(now);
         let ids: Vec<LicenseId> = self.licenses.keys().cloned().collect();
         let had_one = self.has_valid_license();
         for id in &ids {
@@ -117,17 +118,18 @@ impl Node {
         self.binding_holds(license)?;
         self.version_holds(license)?;
         if license.mode == Mode::AutoVe {
-            let sentence = format!(
-                "license {} is for AutoVE mode, which this server does not serve yet.",
-                license.id
-            );
-            return Err(Refusal::new(ReasonCode::LicenseNotAvailable, sentence));
+            self.is_only_autove(license)?;
         }
         self.dates_hold(now, license)?;
         if self.remaining_ms(now, license) == Some(0) {
             return Err(Refusal::new(ReasonCode::HoursExhausted, hours_exhausted(license)));
         }
         Ok(())
+    }
+
+    /// Whether a license is meant for this server and machine, and no newer version of it is known.
+    pub(super) fn is_meant_for_here(&self, license: &License) -> bool {
+        self.binding_holds(license).is_ok() && self.version_holds(license).is_ok()
     }
 
     fn binding_holds(&self, license: &License) -> Result<(), Refusal> {

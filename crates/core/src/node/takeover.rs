@@ -124,9 +124,12 @@ impl Node {
             let number = session.record.number;
             self.leave(now, number, now.elapsed);
             self.unpark(now, &emulator);
-        } else if let Some(parked) = self.parked.by_emulator.remove(&emulator) {
+            return self.settle_clone(now, host);
+        }
+        if let Some(parked) = self.parked.by_emulator.remove(&emulator) {
             self.deny(now, parked.asker, &parked.login, refusal);
         }
+        self.hear_host_runs(now, host, link);
     }
 
     /// Looks again at the login that waits for this emulator, after its session has changed.
@@ -174,7 +177,7 @@ impl Node {
     }
 
     /// Takes a silent session off its link.
-    fn oust(&mut self, now: Now, link: LinkId, number: SessionNumber) {
+    pub(super) fn oust(&mut self, now: Now, link: LinkId, number: SessionNumber) {
         let Some(session) = self.sessions.find(number) else { return };
         let refusal = Refusal::new(
             ReasonCode::DuplicateInstance,

@@ -6,12 +6,14 @@ use super::{
     Node,
     event::{Denial, SessionRecord},
     io::UnusableLicense,
+    peer::Presence,
     sessions::{NO_END, State},
 };
 use crate::{
-    id::LicenseId,
+    id::{HostKey, LicenseId},
     license::License,
     reason::Refusal,
+    registry::{HostEntry, Seen},
     time::{Now, Utc},
 };
 
@@ -49,7 +51,76 @@ pub struct SessionView<'a> {
     pub reserved_ms: Option<u64>,
 }
 
+/// What a registered host is to this server now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// At home here, and served.
+    Served,
+    /// At home here and beyond the license's instances: not served.
+    Unserved,
+    /// At home at another server, and on a free instance of this one.
+    Guest,
+    /// At home at another server.
+    Elsewhere,
+    /// Another key of its machine has its instance.
+    Moved,
+    /// Retired.
+    Retired,
+}
+
+impl Standing {
+    /// As it is written: `served`, `unserved`, `guest`, `elsewhere`, `moved`, `retired`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Unserved => "unserved",
+            Self::Guest => "guest",
+            Self::Elsewhere => "elsewhere",
+            Self::Moved => "moved",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// A registered host, for the lists.
+#[derive(Debug, Clone)]
+pub struct HostView<'a> {
+    /// Its entry.
+    pub entry: &'a HostEntry,
+    /// What was seen of it last, which may be newer than what the entry says.
+    pub seen: &'a Seen,
+    /// What it is to this server now.
+    pub standing: Standing,
+    /// How many emulators it runs here.
+    pub emulators_here: u32,
+    /// How many it runs at the peer; 0 while that is not in contact.
+    pub emulators_at_peer: u32,
+}
+
 impl Node {
+    /// The registered hosts after `after`, in the order of their keys: a list of many is read in
+    /// pieces. Costs a step for every host that is taken.
+    pub fn hosts_after(&self, after: Option<HostKey>) -> impl Iterator<Item = HostView<'_>> {
+        self.hosts.registry.iter_after(after).map(|entry| self.view_host(entry))
+    }
+
+    /// A registered host.
+    pub fn host(&self, host: HostKey) -> Option<HostView<'_>> {
+        self.hosts.registry.find(host).map(|entry| self.view_host(entry))
+    }
+
+    fn view_host<'a>(&'a self, entry: &'a HostEntry) -> HostView<'a> {
+        let host = entry.host;
+        let emulators = |presence: &Presence| presence.emulators;
+        HostView {
+            entry,
+            seen: self.newest_seen(host).unwrap_or(&entry.seen),
+            standing: self.host_standing(entry),
+            emulators_here: self.presence_here(host).as_ref().map_or(0, emulators),
+            emulators_at_peer: self.peers.presence(host).map_or(0, emulators),
+        }
+    }
+
     /// The licenses whose signature holds, in the order of their IDs.
     pub fn licenses(&self, now: Now) -> impl Iterator<Item = LicenseView<'_>> {
         self.licenses.values().map(move |installed| {

@@ -87,6 +87,17 @@ pub enum UpdateError {
         /// Its mode.
         other_mode: Mode,
     },
+    /// A server serves one AutoVE license.
+    #[error(
+        "license {id} is for AutoVE mode, and AutoVE license {other} is installed; one server \
+         serves one AutoVE license: remove {other} first, and its hosts go over to {id}"
+    )]
+    SecondAutoVe {
+        /// The file's license.
+        id: LicenseId,
+        /// The installed one.
+        other: LicenseId,
+    },
     /// It could never be valid here, whatever time brings.
     #[error("{0} Nothing was installed; ask the vendor for a license made from this server's C2V.")]
     NeverValid(Refusal),
@@ -98,7 +109,10 @@ impl UpdateError {
         match self {
             Self::RolledBack { .. } => Some(ReasonCode::LicenseVersionRolledBack),
             Self::NeverValid(refusal) => Some(refusal.code),
-            Self::SameVersion { .. } | Self::Fixed { .. } | Self::OtherMode { .. } => None,
+            Self::SameVersion { .. }
+            | Self::Fixed { .. }
+            | Self::OtherMode { .. }
+            | Self::SecondAutoVe { .. } => None,
         }
     }
 }
@@ -164,6 +178,16 @@ fn one_mode(new: &License, installed: &[&License]) -> Result<(), UpdateError> {
             other: other.id.clone(),
             other_mode: other.mode,
         }),
+        None => one_autove(new, installed),
+    }
+}
+
+fn one_autove(new: &License, installed: &[&License]) -> Result<(), UpdateError> {
+    let other = installed.iter().find(|other| other.id != new.id && other.mode == Mode::AutoVe);
+    match other.filter(|_| new.mode == Mode::AutoVe) {
+        Some(other) => {
+            Err(UpdateError::SecondAutoVe { id: new.id.clone(), other: other.id.clone() })
+        }
         None => Ok(()),
     }
 }

@@ -178,3 +178,21 @@ fn durations_are_minutes_where_they_are_whole() {
         assert_eq!(spoken_minutes(duration_ms), text);
     }
 }
+
+#[test]
+fn a_second_autove_license_is_none_for_this_server() {
+    let autove = |id: &str, version| License {
+        id: id.parse().unwrap(),
+        mode: Mode::AutoVe,
+        ..license(version)
+    };
+    let first = autove("01.00000001.002.044", 1);
+    let standing = Ok(());
+    let site = Site { installed: &[&first], seen_version: None, standing: &standing };
+    let error = check(&autove("01.00000001.002.045", 1), &site).unwrap_err();
+    let words = "remove 01.00000001.002.044 first, and its hosts go over to 01.00000001.002.045";
+    assert!(error.to_string().contains(words), "{error}");
+    assert_eq!(error.reason(), None);
+    let newer = check(&autove("01.00000001.002.044", 2), &site);
+    assert_eq!(newer, Ok(Step::Update { from_version: 1 }));
+}

@@ -220,3 +220,22 @@ fn given_a_primary_that_drains_while_it_is_asked_when_it_grants_then_nobody_goes
         (primary(LoggedOut), &["tell logged out of 0", "disconnect at 0"]),
     ]);
 }
+
+#[test]
+fn given_two_servers_that_drain_when_neither_goes_then_the_primary_is_probed_again() {
+    let mut story = Story::new(two());
+    story.goes(&[
+        (Start, &["tell tries 0", "connect 0"]),
+        (After(250), &["tell tries 1", "connect 1"]),
+        (backup(Connected), &["login at 1"]),
+        (backup(GrantedTo(grant(2).into())), &["tell licensed by 1", "START"]),
+        (primary(Connected), &["login at 0"]),
+        (primary(Closing), &[]),
+        (backup(Closing), &[]),
+        (primary(GrantedTo(grant(3).into())), &["logout 3 at 0"]),
+        (primary(LoggedOut), &["tell logged out of 0", "disconnect at 0"]),
+        // The next time the primary may have been started again.
+        (Next, &["connect 0"]),
+        (primary(Connected), &["disconnect at 0"]),
+    ]);
+}

@@ -7,6 +7,7 @@ mod ending;
 mod failback;
 mod failover;
 mod grace;
+mod home;
 mod loss;
 mod no_backup;
 mod oracle;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ve_core::{
     client::io::{Attempt, Effect, Hook, Input, ServerIndex, Settings, Told},
     grant::Grant,
-    id::SessionId,
+    id::{LicenseId, SessionId},
     time::{Elapsed, SECOND_MS},
 };
 
@@ -63,6 +63,10 @@ enum Guest {
 pub(crate) struct Oracle {
     settings: Settings,
     pub(crate) lines: BTreeMap<Attempt, Line>,
+    /// Where the host is at home, as far as the client was told.
+    home: Option<LicenseId>,
+    /// What each server has shown.
+    shown: BTreeMap<ServerIndex, Vec<LicenseId>>,
     last_attempt: Attempt,
     /// The connection that the license hangs on.
     holder: Option<Attempt>,
@@ -84,6 +88,8 @@ impl Oracle {
         Self {
             settings: settings.clone(),
             lines: BTreeMap::new(),
+            home: settings.home.clone(),
+            shown: BTreeMap::new(),
             last_attempt: 0,
             holder: None,
             held: None,
@@ -100,6 +106,23 @@ impl Oracle {
     /// The server that licenses.
     pub(crate) fn licensed_by(&self) -> Option<ServerIndex> {
         self.holder.map(|attempt| self.lines[&attempt].server)
+    }
+
+    /// The server that is preferred: the home, or of two the one that still may be it.
+    fn preferred(&self) -> ServerIndex {
+        let Some(home) = &self.home else { return 0 };
+        let is_home = |server| self.shown.get(&server).map(|shown| shown.contains(home));
+        let home = (0..self.settings.servers).find(|&server| is_home(server) == Some(true));
+        home.unwrap_or(match (self.settings.servers, is_home(0), is_home(1)) {
+            (2, Some(false), None) => 1,
+            _ => 0,
+        })
+    }
+
+    /// Whether `server` is preferred to `other`.
+    fn is_better(&self, server: ServerIndex, other: ServerIndex) -> bool {
+        let preferred = self.preferred();
+        server != other && (server == preferred || (other != preferred && server < other))
     }
 
     /// Whether a guest runs, or may yet, and nobody has asked for its end.
@@ -120,7 +143,14 @@ impl Oracle {
     /// What an input means, before the client has a say.
     pub(crate) fn hears(&mut self, now: Elapsed, input: &Input) {
         match input {
-            Input::Connected { attempt } => self.turn(*attempt, State::Making, State::Open),
+            Input::Connected { attempt, licenses } => {
+                if self.state(*attempt) == Some(State::Making) {
+                    let line = self.line(*attempt);
+                    line.state = State::Open;
+                    let server = line.server;
+                    self.shown.insert(server, licenses.clone());
+                }
+            }
             Input::NotConnected { attempt, .. } => {
                 if self.state(*attempt) == Some(State::Making) {
                     self.lines.remove(attempt);
@@ -172,12 +202,6 @@ impl Oracle {
         self.lines.get_mut(&attempt).expect("a connection that stands")
     }
 
-    fn turn(&mut self, attempt: Attempt, from: State, to: State) {
-        if self.state(attempt) == Some(from) {
-            self.line(attempt).state = to;
-        }
-    }
-
     fn useless(&mut self, attempt: Attempt, at: Elapsed) {
         if self.lines.contains_key(&attempt) {
             let line = self.line(attempt);
@@ -190,7 +214,7 @@ impl Oracle {
 
     fn hears_grant(&mut self, attempt: Attempt, grant: &Grant) {
         match self.state(attempt) {
-            Some(State::CheckOut(_)) => {}
+            Some(State::CheckOut(_)) => self.home.clone_from(&grant.home),
             Some(State::LoginOut) => self.line(attempt).seat = Some(grant.session),
             _ => return,
         }
@@ -199,11 +223,13 @@ impl Oracle {
         let (server, closing) = (line.server, line.closing);
         let better = self.holder.is_none_or(|holder| {
             let before = &self.lines[&holder];
-            holder == attempt || (!closing && (before.closing || server < before.server))
+            holder == attempt
+                || (!closing && (before.closing || self.is_better(server, before.server)))
         });
         if self.wants_license() && better {
             self.holder = Some(attempt);
             self.held = Some((server, grant.clone()));
+            self.home.clone_from(&grant.home);
         }
     }
 
@@ -307,7 +333,7 @@ impl Oracle {
     }
 
     fn sees_told(&mut self, told: &Told) {
-        if let Told::Licensed(server, _) | Told::Switched(server) = told {
+        if let Told::Licensed(server, _) | Told::Switched { server, .. } = told {
             assert_eq!(self.licensed_by(), Some(*server), "{told:?}");
         }
         self.last_told = Some(told.clone());
@@ -324,7 +350,9 @@ impl Oracle {
                 self.hooked_lost = false;
             }
             Hook::Expiring | Hook::Ending => assert!(self.hooked_lost, "without a loss"),
-            Hook::Failover => assert!(self.licensed_by().is_some_and(|server| server > 0)),
+            Hook::Failover => {
+                assert!(self.licensed_by().is_some_and(|server| server != self.preferred()));
+            }
             Hook::Failback => assert!(self.licensed_by().is_some()),
         }
     }

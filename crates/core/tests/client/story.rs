@@ -6,7 +6,7 @@ use ve_core::{
         io::{Attempt, ConnectError, Effect, Input, ServerIndex, Settings, Told},
     },
     grant::{Grant, Marks},
-    id::SessionId,
+    id::{LicenseId, SessionId},
     reason::{ReasonCode, Refusal},
     time::{Elapsed, HOUR_MS, MINUTE_MS, Now, SECOND_MS, Utc},
 };
@@ -21,6 +21,8 @@ pub(crate) const WALL_AT_BOOT: Utc = Utc(1_600_000_000);
 pub(crate) enum Do {
     Start,
     Connected,
+    /// The same; it shows a credential for [`license`] of this number.
+    Shows(u8),
     Unreachable,
     Unverified(Option<ReasonCode>),
     OtherProtocol,
@@ -83,6 +85,7 @@ pub(crate) struct Story {
 pub(crate) fn settings() -> Settings {
     Settings {
         servers: 1,
+        home: None,
         start_wait_ms: 0,
         shutdown_lead_ms: 10 * MINUTE_MS,
         shutdown_timeout_ms: 5 * MINUTE_MS,
@@ -100,6 +103,8 @@ pub(crate) fn two() -> Settings {
 pub(crate) fn grant(number: u8) -> Grant {
     let name = |text: &str| text.parse().expect("a name");
     Grant {
+        home: None,
+        receipt: None,
         session: SessionId([number; 16]),
         license_id: "01.00000001.002.044".parse().expect("a license ID"),
         customer: name("Stromasys/Testing"),
@@ -117,6 +122,16 @@ pub(crate) fn grant(number: u8) -> Grant {
         lease_ms: 2 * MINUTE_MS,
         marks: Marks::default(),
     }
+}
+
+/// A license of this number.
+pub(crate) fn license(number: u8) -> LicenseId {
+    format!("01.00000001.002.{number:03}").parse().expect("a license ID")
+}
+
+/// [`grant`] for a host that is at home with this license.
+pub(crate) fn at_home_with(home: u8, session: u8) -> Do {
+    Do::GrantedTo(Grant { home: Some(license(home)), ..grant(session) }.into())
 }
 
 /// [`grant`], but with a grace period of so many milliseconds.
@@ -282,7 +297,8 @@ impl Story {
             |late_ms| Input::LinkLost { attempt, why: "the cable was cut".into(), late_ms };
         match step {
             Do::Start => Input::Start,
-            Do::Connected => Input::Connected { attempt },
+            Do::Connected => Input::Connected { attempt, licenses: vec![] },
+            Do::Shows(number) => Input::Connected { attempt, licenses: vec![license(number)] },
             Do::Unreachable => not_connected(ConnectError::Unreachable("nobody answers".into())),
             Do::Unverified(code) => not_connected(ConnectError::Unverified {
                 why: "no credential".into(),

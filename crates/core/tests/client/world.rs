@@ -9,14 +9,14 @@ use ve_core::{
         io::{Attempt, ConnectError, Effect, Input, ServerIndex, Settings},
     },
     grant::Grant,
-    id::SessionId,
+    id::{LicenseId, SessionId},
     reason::ReasonCode,
     time::{Elapsed, Now},
 };
 
 use crate::{
     oracle::{Oracle, State},
-    story::{at, grant, refusal},
+    story::{at, grant, license, refusal},
 };
 
 /// Something that the world does. It fits the moment or not: both must be survived.
@@ -62,13 +62,15 @@ pub(crate) struct Terms {
     pub(crate) check_interval_ms: u64,
     /// Whether the server still knows the session that a login names.
     pub(crate) knows_session: bool,
+    /// The license that the host is at home with; server 0 has license 0, and so on.
+    pub(crate) home: Option<u8>,
 }
 
 /// How long it took until it stayed so, in milliseconds; `None`: it never did.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Healed {
     pub(crate) licensed_ms: Option<u64>,
-    pub(crate) on_primary_ms: Option<u64>,
+    pub(crate) at_home_ms: Option<u64>,
 }
 
 /// A client, and what the world knows of it.
@@ -77,6 +79,7 @@ pub(crate) struct World {
     client: Client,
     now: Elapsed,
     clock_set: i64,
+    servers: usize,
     pub(crate) oracle: Oracle,
     /// Everything that came out, with its moment.
     pub(crate) effects: Vec<(Elapsed, Effect)>,
@@ -92,6 +95,7 @@ impl World {
             client: Client::new(settings.clone()),
             now: Elapsed(1),
             clock_set: 0,
+            servers: settings.servers,
             oracle: Oracle::new(settings),
             effects: vec![],
             attempts: BTreeMap::new(),
@@ -135,7 +139,7 @@ impl World {
     fn says(&mut self, attempt: Attempt, said: Said) {
         let not_connected = |why| Input::NotConnected { attempt, why };
         let input = match said {
-            Said::Connected => Input::Connected { attempt },
+            Said::Connected => Input::Connected { attempt, licenses: self.licenses(attempt) },
             Said::Unreachable => not_connected(ConnectError::Unreachable("gone".into())),
             Said::Unverified => not_connected(ConnectError::Unverified {
                 why: "unknown".into(),
@@ -152,6 +156,12 @@ impl World {
         self.input(input);
     }
 
+    fn licenses(&self, attempt: Attempt) -> Vec<LicenseId> {
+        let server = self.oracle.lines.get(&attempt).map(|line| line.server);
+        let number = server.and_then(|server| u8::try_from(server).ok());
+        number.map(license).into_iter().collect()
+    }
+
     /// No two sessions are the same, but those that are resumed or checked.
     fn grant(&mut self, attempt: Attempt, terms: Terms) -> Grant {
         let line = self.oracle.lines.get(&attempt);
@@ -165,14 +175,17 @@ impl World {
             id[..8].copy_from_slice(&self.sessions.to_be_bytes());
             SessionId(id)
         });
-        let Terms { grace_ms, check_interval_ms, .. } = terms;
-        Grant { session, grace_ms, check_interval_ms, ..grant(1) }
+        let Terms { grace_ms, check_interval_ms, home, .. } = terms;
+        Grant { session, grace_ms, check_interval_ms, home: home.map(license), ..grant(1) }
     }
 
-    /// From now on the network and the servers are well, for `ms`; every answer takes a moment.
-    pub(crate) fn heal(&mut self, ms: u64) -> Healed {
+    /// From now on the network and the servers are well, for `ms`; every answer takes a moment. The
+    /// host is at home with the license `home`.
+    pub(crate) fn heal(&mut self, ms: u64, home: Option<u8>) -> Healed {
         let (since, end) = (self.now, self.now.plus_ms(ms));
-        let terms = Terms { grace_ms: 60_000, check_interval_ms: 60_000, knows_session: true };
+        let (grace_ms, check_interval_ms) = (60_000, 60_000);
+        let terms = Terms { grace_ms, check_interval_ms, knows_session: true, home };
+        let preferred = self.server_of(home);
         let mut due: BTreeMap<Attempt, Elapsed> = BTreeMap::new();
         let mut healed = Healed::default();
         while !self.oracle.over {
@@ -181,7 +194,7 @@ impl World {
             let note =
                 |held: bool, at: &mut Option<u64>| *at = held.then(|| at.unwrap_or(after_ms));
             note(by.is_some(), &mut healed.licensed_ms);
-            note(by == Some(0), &mut healed.on_primary_ms);
+            note(by == Some(preferred), &mut healed.at_home_ms);
             due.retain(|attempt, _| self.oracle.lines.contains_key(attempt));
             for (attempt, line) in &self.oracle.lines {
                 if line.state != State::Open {
@@ -205,6 +218,11 @@ impl World {
             }
         }
         healed
+    }
+
+    /// The server that has this license; without one, the first that is configured.
+    fn server_of(&self, home: Option<u8>) -> ServerIndex {
+        home.map(usize::from).filter(|&server| server < self.servers).unwrap_or(0)
     }
 
     fn pass(&mut self, ms: u64) {

@@ -47,7 +47,7 @@ fn written_told(told: &Told) -> String {
         Told::ProtocolVersionInvalid { server, .. } => format!("other protocol of {server}"),
         Told::EndsWithin(left_ms) => format!("ends within {}", spoken_duration(*left_ms)),
         Told::Restored { .. } => "restored".into(),
-        Told::Switched(server) => format!("switched to {server}"),
+        Told::Switched { server, .. } => format!("switched to {server}"),
         Told::ShutdownForLicense(left_ms) => format!("asked, {} left", spoken_duration(*left_ms)),
         Told::ShutdownForOperator => "asked by operator".into(),
         Told::GraceEnded => "grace is over".into(),

@@ -142,10 +142,10 @@ fn a_license_from_the_future_is_not_yet_valid() {
 }
 
 #[test]
-fn an_autove_license_is_not_served_in_general_mode() {
+fn an_autove_license_serves_registered_hosts_only() {
     let mut server = Server::with([license(44).mode(Mode::AutoVe).instances(1)]);
     let refused = server.login_from(1, emulator("ss5"));
-    assert_eq!(refused.code(), ReasonCode::LicenseNotAvailable);
+    assert_eq!(refused.code(), ReasonCode::InstanceNotRegistered);
 }
 
 #[test]

@@ -91,6 +91,9 @@ fn every_malformed_field_has_its_own_error() {
         (set("passphrase", json!("secret")), "malformed: passphrase is an unknown field"),
         (set("customer", Value::Null), "malformed: customer: expected a text"),
         (set("license_id", json!("1")), "malformed: license_id: a license ID has the form"),
+        (set("mode", json!("General")), "malformed: mode: expected one of"),
+        (set("mode", json!(["autove"])), "malformed: mode: expected a text"),
+        (with_text(&DOCUMENT, &VENDOR, "\"mode\"", "\"kind\""), "malformed: mode is missing"),
         (set("server_key", json!("AB")), "malformed: server_key: expected 64 lower-case"),
         (
             with_text(&DOCUMENT, &VENDOR, "{", "{\"customer\":\"x\","),

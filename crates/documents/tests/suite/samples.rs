@@ -76,11 +76,11 @@ pub(crate) fn c2v(server: &SigningKey) -> C2v {
     }
 }
 
-fn any_name() -> impl Strategy<Value = Name> {
+pub(crate) fn any_name() -> impl Strategy<Value = Name> {
     "[A-Za-z0-9äß€ /_.\"\\\\-]{0,30}x".prop_map(|text| name(&text))
 }
 
-fn any_date() -> impl Strategy<Value = Utc> {
+pub(crate) fn any_date() -> impl Strategy<Value = Utc> {
     (0..253_402_300_799_i64).prop_map(Utc)
 }
 

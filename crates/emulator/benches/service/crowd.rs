@@ -217,10 +217,13 @@ fn config(orders: &Orders) -> Config {
         },
         vendor_keys: keys(&orders.vendor_key),
         host: HostIdentity::load_or_create(&orders.state).expect("the host's key"),
+        facts: None,
         grants: Some(GrantFolder::new(orders.state.join("grants"))),
+        receipts: None,
         run: Config::fresh_run(),
         settings: Settings {
             servers: orders.servers.len(),
+            home: None,
             start_wait_ms: HOUR_MS,
             shutdown_lead_ms: SECOND_MS,
             shutdown_timeout_ms: SECOND_MS,

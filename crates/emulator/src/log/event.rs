@@ -198,6 +198,8 @@ pub enum LogEvent {
         server: ServerAddress,
         /// Which of the two it is.
         role: ServerRole,
+        /// Whether it is preferred to the one before: the primary, or the host's home (AutoVE).
+        back: bool,
     },
     /// The seat was given back.
     LoggedOut {
@@ -227,6 +229,11 @@ pub enum LogEvent {
     GuestEnded {
         /// Its exit code, or 128 and the number of the signal that ended it.
         code: i32,
+    },
+    /// The receipt of the host's registration (AutoVE) is not kept. The license is as good as before.
+    ReceiptNotKept {
+        /// Why not, for a person.
+        reason: String,
     },
     /// A hook of the operator's failed.
     HookFailed {
@@ -264,6 +271,7 @@ impl LogEvent {
             Self::StoppedAtOnce => "stopped-at-once",
             Self::GraceOver => "grace-over",
             Self::GuestEnded { .. } => "guest-ended",
+            Self::ReceiptNotKept { .. } => "receipt-not-kept",
             Self::HookFailed { .. } => "hook-failed",
             Self::Exit { .. } => "exit",
         }

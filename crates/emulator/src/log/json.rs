@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use ve_core::reason::ReasonCode;
 
 use super::{
-    event::{Level, LicenseFacts, LogEvent, LossReason, ServerRole, ShutdownReason},
+    event::{Level, LicenseFacts, LogEvent, LossReason, ShutdownReason},
     ssp,
 };
 
@@ -54,9 +54,10 @@ fn reason(event: &LogEvent) -> Option<String> {
         | LogEvent::Lost { reason: LossReason::Unreachable(reason), .. }
         | LogEvent::ShutdownFailed { reason }
         | LogEvent::StartFailed { reason }
+        | LogEvent::ReceiptNotKept { reason }
         | LogEvent::HookFailed { reason, .. } => Some(reason.clone()),
-        LogEvent::Switched { role: ServerRole::Primary, .. } => Some("failback".to_owned()),
-        LogEvent::Switched { role: ServerRole::Backup, .. } => Some("failover".to_owned()),
+        LogEvent::Switched { back: true, .. } => Some("failback".to_owned()),
+        LogEvent::Switched { back: false, .. } => Some("failover".to_owned()),
         LogEvent::ShutdownRequested { reason: ShutdownReason::License { .. } } => {
             Some("license".to_owned())
         }
@@ -89,7 +90,7 @@ fn facts(event: &LogEvent) -> Map<String, Value> {
         | LogEvent::ShutdownRequested { reason: ShutdownReason::License { within_ms } } => {
             json!({ "within_ms": within_ms })
         }
-        LogEvent::Switched { server, role } => {
+        LogEvent::Switched { server, role, .. } => {
             json!({ "server": server.to_string(), "role": role.as_str() })
         }
         LogEvent::HookFailed { hook, .. } => json!({ "hook": hook }),
@@ -99,6 +100,7 @@ fn facts(event: &LogEvent) -> Map<String, Value> {
         | LogEvent::BackToNormal { .. }
         | LogEvent::Unavailable
         | LogEvent::StartFailed { .. }
+        | LogEvent::ReceiptNotKept { .. }
         | LogEvent::StoppedAtOnce
         | LogEvent::GraceOver => Value::Null,
     };

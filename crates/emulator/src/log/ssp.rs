@@ -83,7 +83,7 @@ pub(super) fn common(event: &LogEvent, display_name: &str) -> Vec<Line> {
             Warn,
             format!("{display_name} will be terminated within {}!", spoken_duration(*within_ms)),
         ),
-        LogEvent::Switched { server, role } => {
+        LogEvent::Switched { server, role, .. } => {
             line(Info, format!("Switched to {} license server: {}", role.as_str(), server.host()))
         }
         LogEvent::LoggedOut { server } => {
@@ -116,6 +116,9 @@ fn ending(event: &LogEvent, display_name: &str) -> Vec<Line> {
         }
         LogEvent::GuestEnded { code } => {
             line(Info, format!("{display_name} has ended with exit code {code}."))
+        }
+        LogEvent::ReceiptNotKept { reason } => {
+            line(Warn, format!("The host's receipt is not kept: {reason}"))
         }
         LogEvent::HookFailed { hook, reason } => {
             line(Warn, format!("The hook {hook} failed: {reason}"))

@@ -68,6 +68,20 @@ impl Host {
         let mut command = self.ve_emulator();
         command.arg("run").arg(self.write(vm));
         edit(&mut command);
+        self.start(vm, &mut command)
+    }
+
+    /// Starts an emulator by way of another command, which gets ours as its last arguments.
+    pub(crate) fn run_after(&self, prefix: &[String], vm: &Vm) -> Emulator {
+        let own = self.ve_emulator();
+        let mut command = Command::new(&prefix[0]);
+        command.args(&prefix[1..]).arg(own.get_program()).arg("run").arg(self.write(vm));
+        command.current_dir(env::temp_dir()).stdin(Stdio::null());
+        command.env("VE_STATE_DIR", self.file("state"));
+        self.start(vm, &mut command)
+    }
+
+    fn start(&self, vm: &Vm, command: &mut Command) -> Emulator {
         let screen = self.new_file(&vm.name);
         let output = File::create(&screen).expect("a file for the console");
         command.stdout(output.try_clone().expect("a second handle")).stderr(output);

@@ -1,6 +1,7 @@
 //! The whole chain with real processes: the vendor's and the administrator's tools, `licensed`,
 //! `ve-emulator`, QEMU, and guests that are started, limited, warned and stopped under a license.
 
+mod autove;
 mod chain;
 mod check;
 mod command;

@@ -91,6 +91,8 @@ fn all_hours_are_used(pair: &Pair) {
     let (server, _) = identity(pair.backup.home());
     let (_, host) = identity(&pair.host.file("state"));
     let grant = Grant {
+        home: None,
+        receipt: None,
         session: SessionId([7; 16]),
         license_id: BACKUP_ID.parse().expect("an ID"),
         customer: "Stromasys/Testing".parse().expect("a name"),

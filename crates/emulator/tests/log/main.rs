@@ -164,12 +164,14 @@ fn ssp_everything_else() {
     2021-08-10 17:16:41 WARN VE Charon will be terminated within 90 minutes!
     2021-08-10 17:16:41 WARN VE Charon will be terminated within 20 seconds!
     2021-08-10 17:16:41 INFO VE Switched to backup license server: 172.31.40.62
+    2021-08-10 17:16:41 INFO VE Switched to backup license server: 172.31.40.62
     2021-08-10 17:16:41 WARN VE The guest is asked to shut down, Charon ends in 10 minutes.
     2021-08-10 17:16:41 INFO VE The guest is asked to shut down on request.
     2021-08-10 17:16:41 ERROR VE The guest could not be asked to shut down: exit code 1
     2021-08-10 17:16:41 ERROR VE The grace period is over, Charon is stopped.
     2021-08-10 17:16:41 INFO VE Charon has ended with exit code 0.
     2021-08-10 17:16:41 WARN VE The hook lost failed: exit code 2
+    2021-08-10 17:16:41 WARN VE The host's receipt is not kept: no space left
     2021-08-10 17:16:41 INFO VE Logged out from license server: ::1
     ");
 }
@@ -193,7 +195,13 @@ fn everything_else() -> Vec<LogEvent> {
         warning(HOUR_MS),
         warning(90 * MINUTE_MS),
         warning(20 * SECOND_MS),
-        LogEvent::Switched { server: server("172.31.40.62"), role: ServerRole::Backup },
+        LogEvent::Switched {
+            server: server("172.31.40.62"),
+            role: ServerRole::Backup,
+            back: false,
+        },
+        // A host that is at home with the backup's license (AutoVE) goes back to it.
+        LogEvent::Switched { server: server("172.31.40.62"), role: ServerRole::Backup, back: true },
         LogEvent::ShutdownRequested {
             reason: ShutdownReason::License { within_ms: 10 * MINUTE_MS },
         },
@@ -202,6 +210,7 @@ fn everything_else() -> Vec<LogEvent> {
         LogEvent::GraceOver,
         LogEvent::GuestEnded { code: 0 },
         LogEvent::HookFailed { hook: "lost", reason: "exit code 2".to_owned() },
+        LogEvent::ReceiptNotKept { reason: "no space left".to_owned() },
         LogEvent::LoggedOut { server: server("[::1]:8083") },
         LogEvent::Exit { code: 0 },
     ]
@@ -218,7 +227,7 @@ fn switch_to_the_backup(facts: LicenseFacts) -> Vec<LogEvent> {
         LogEvent::TryingServer { server: backup() },
         licensed(LicenseFacts { server: backup(), ..facts }),
         LogEvent::BackToNormal { now: Utc::parse("2020-06-29 10:08:26").expect("a date") },
-        LogEvent::Switched { server: backup(), role: ServerRole::Backup },
+        LogEvent::Switched { server: backup(), role: ServerRole::Backup, back: false },
     ]
 }
 
@@ -388,12 +397,14 @@ fn par_everything_else() {
     20210810:171641.500000:warn:Charon will be terminated within 90 minutes!
     20210810:171641.500000:warn:Charon will be terminated within 20 seconds!
     20210810:171641.500000:Switched to backup license server: 172.31.40.62
+    20210810:171641.500000:Switched to backup license server: 172.31.40.62
     20210810:171641.500000:warn:The guest is asked to shut down, Charon ends in 10 minutes.
     20210810:171641.500000:The guest is asked to shut down on request.
     20210810:171641.500000:err:The guest could not be asked to shut down: exit code 1
     20210810:171641.500000:err:The grace period is over, Charon is stopped.
     20210810:171641.500000:Charon has ended with exit code 0.
     20210810:171641.500000:warn:The hook lost failed: exit code 2
+    20210810:171641.500000:warn:The host's receipt is not kept: no space left
     20210810:171641.500000:Logged out from license server: ::1
     20210810:171641.500000:Exit
     ");

@@ -4,10 +4,12 @@ use std::{collections::BTreeSet, fs};
 
 use ve_core::{
     fingerprint::Component,
+    id::HostKey,
     license::{KeyType, License},
+    registry::Receipt,
     time::Utc,
 };
-use ve_documents::{c2v::C2v, key_files, v2c};
+use ve_documents::{c2v::C2v, key_files, receipt, v2c};
 use ve_issuer::license_file::LicenseFile;
 
 use crate::desk::{Desk, LICENSE, fixed_key};
@@ -185,6 +187,15 @@ fn what_is_no_document_says_so() {
     let credential =
         v2c::verify(&desk.read("F.v2c"), &[desk.vendor.verifying_key()]).unwrap().credential_jws;
     desk.write("credential", &credential);
+    let receipt = Receipt {
+        host: HostKey([1; 32]),
+        customer: "Stromasys/Testing".parse().unwrap(),
+        issuer: "01.00000001.002.044".parse().unwrap(),
+        home: "01.00000001.002.044".parse().unwrap(),
+        revision: 1,
+        registered: Utc(0),
+    };
+    desk.write("receipt", &receipt::sign(&receipt, &credential, &desk.server));
     desk.write("empty", "");
     fs::write(desk.path("binary"), [0xff, 0]).unwrap();
     fs::File::create(desk.path("huge")).unwrap().set_len(1 << 30).unwrap();
@@ -197,6 +208,7 @@ fn what_is_no_document_says_so() {
         ("@L.toml", "L.toml: it is not a signed document"),
         ("@vendor.pub", "vendor.pub: it is not a signed document"),
         ("@credential", "it is a server credential, but a license (V2C) is needed"),
+        ("@receipt", "it is a host's receipt, but a license (V2C) is needed"),
     ] {
         desk.run(&["inspect", file]).assert_fails(65, expected);
     }

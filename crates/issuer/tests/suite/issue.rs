@@ -41,6 +41,7 @@ fn a_license_is_bound_to_the_server_of_the_c2v() {
     let trusted = [desk.vendor.verifying_key()];
     let credential = credential::verify(&v2c.credential_jws, &trusted).unwrap();
     assert_eq!(credential.server_key, desk.server.public());
+    assert_eq!(credential.mode, license.mode);
 }
 
 #[test]

@@ -14,23 +14,14 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use ve_core::id::{HostKey, Nonce};
-use ve_documents::keys;
-use ve_wire::{
-    frame::{self, FrameReader},
-    limits::{MAX_SERVER_MESSAGE_BYTES, VERSIONS},
-    proto::{
-        ClientHello, ClientMessage, Login, Logout, ServerMessage, client_message::Kind as Ask,
-        server_message::Kind, statement::Content,
-    },
-    random_bytes,
-    statement::{self, Believed, Bond},
-    tls,
-};
+use tokio_rustls::TlsConnector;
+use ve_core::id::HostKey;
+use ve_wire::proto::{Logout, client_message::Kind as Ask, statement::Content};
 
-use super::yardstick::connector;
+use super::{
+    talk::{self, answer, fresh, say},
+    yardstick::connector,
+};
 
 /// The running server.
 pub(crate) struct Server {
@@ -118,27 +109,9 @@ async fn log_in_and_out(
     host: HostKey,
     emulator: String,
 ) {
-    let stream = TcpStream::connect(address).await.expect("the server listens");
-    stream.set_nodelay(true).expect("an open socket");
-    let stream = connector.connect(tls::server_name(), stream).await.expect("a handshake");
-    let mut reader = FrameReader::new(stream, MAX_SERVER_MESSAGE_BYTES);
-    let hello =
-        ClientHello { versions: VERSIONS.to_vec(), nonce: fresh(), software: "bench".to_owned() };
-    say(&mut reader, Ask::Hello(hello)).await;
-    assert!(matches!(hear(&mut reader).await, Kind::Hello(_)));
+    let mut reader = talk::connect(address, connector).await;
     let nonce = fresh();
-    let login = Login {
-        request_id: 1,
-        nonce: nonce.clone(),
-        product: "Charon-SSP".to_owned(),
-        version: "5.1.0".to_owned(),
-        virtual_hardware: "Charon-SSP/4M".to_owned(),
-        cpus: 1,
-        memory_mb: 64,
-        emulator,
-        run: random_bytes::<16>().to_vec(),
-        ..Login::default()
-    };
+    let login = talk::login(emulator, nonce.clone());
     say(&mut reader, Ask::Login(login)).await;
     let granted = answer(&mut reader, host, &nonce).await;
     assert!(matches!(granted.content, Content::Grant(_)), "{granted:?}");
@@ -146,32 +119,4 @@ async fn log_in_and_out(
     let nonce = fresh();
     say(&mut reader, Ask::Logout(Logout { request_id: 2, nonce: nonce.clone(), session })).await;
     assert!(matches!(answer(&mut reader, host, &nonce).await.content, Content::LoggedOut(_)));
-}
-
-fn fresh() -> Vec<u8> {
-    random_bytes::<32>().to_vec()
-}
-
-type Reader = FrameReader<TlsStream<TcpStream>>;
-
-async fn say(reader: &mut Reader, kind: Ask) {
-    frame::write(reader.stream_mut(), &ClientMessage { kind: Some(kind) }).await.expect("written");
-}
-
-async fn hear(reader: &mut Reader) -> Kind {
-    let message =
-        reader.next::<ServerMessage>().await.expect("a message").expect("an open connection");
-    message.kind.expect("a known kind")
-}
-
-/// The next answer, with everything checked that a client must check.
-async fn answer(reader: &mut Reader, host: HostKey, nonce: &[u8]) -> Believed {
-    let Kind::Answer(answer) = hear(reader).await else { panic!("no answer") };
-    let server_key =
-        tls::server_key(reader.stream().get_ref().1.peer_certificates()).expect("an Ed25519 key");
-    let nonce = Nonce(nonce.try_into().expect("32 bytes"));
-    let verify =
-        |message: &[u8], signature: &[u8]| keys::verify(&server_key, message, signature).is_ok();
-    let bond = Bond { nonce, server_key, host };
-    statement::open(answer.signed.as_ref(), bond, verify).expect("a signed answer")
 }

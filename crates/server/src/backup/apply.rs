@@ -8,7 +8,8 @@
 //! serve, to restore or to change a license, first goes on where this one was cut off.
 //!
 //! Marks are never lowered on the way: the ledger that comes from the backup was raised to all of them
-//! before the decision, and one that stays is raised by a step of its own.
+//! before the decision, and one that stays is raised by a step of its own. A registry that stays takes
+//! in the backup's in one transaction, and takes nothing in that it has already.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -19,9 +20,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use ve_core::id::SpanId;
 use ve_documents::files;
 use ve_host::clock;
-use ve_store::{AppendFailure, Embedded, HighWater, LoadError, Store};
+use ve_store::{
+    AppendFailure, Embedded, HighWater, HostMarks, LoadError, Store, adopt_hosts, hosts_left,
+    merge_hosts,
+};
 
 use super::{manifest::Part, place};
 use crate::home::{Home, HomeError, not_writable};
@@ -55,7 +60,7 @@ pub enum ApplyError {
         /// What is wrong with it.
         why: String,
     },
-    /// The ledger that stays can't be opened.
+    /// The ledger or registry that stays can't be opened.
     #[error(transparent)]
     Ledger(#[from] LoadError),
     /// The ledger that stays can't be written.
@@ -73,6 +78,12 @@ pub struct Journal {
     pub names: Vec<String>,
     /// The marks that the ledger in the home is raised to, when it stays.
     pub raise: Option<HighWater>,
+    /// Whether the ledger in the home, when it stays, takes in the retired hosts of the backup's.
+    #[serde(default)]
+    pub retire: bool,
+    /// The span under which the registry in the home takes in the backup's, when it stays.
+    #[serde(default)]
+    pub merge: Option<SpanId>,
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ApplyError {
@@ -115,14 +126,11 @@ pub fn finish(home: &Home) -> Result<bool, ApplyError> {
         }
     }
     sync(home.path())?;
-    if let Some(marks) = &journal.raise {
-        // It was sound when the restore was decided, and may have been lost since: that must not keep
-        // every start from its end.
-        let opened = Embedded::open_for_service(&home.ledger(), None, true, clock::now().wall)?;
-        let mut ledger = opened.store;
-        ledger.raise(marks)?;
-        // What was raised is durable without a tidy end.
-        let _ = ledger.close();
+    if journal.raise.is_some() || journal.retire {
+        raise(home, &folder, &journal)?;
+    }
+    if let Some(span) = journal.merge {
+        merge(home, &folder, &aside, span)?;
     }
     let done = super::stage::folder_in(home);
     let _ = fs::remove_dir_all(&done);
@@ -131,6 +139,59 @@ pub fn finish(home: &Home) -> Result<bool, ApplyError> {
     // What is left of it means nothing any more.
     let _ = fs::remove_dir_all(&done);
     Ok(true)
+}
+
+/// Brings the ledger that stays forward.
+fn raise(home: &Home, folder: &Path, journal: &Journal) -> Result<(), ApplyError> {
+    // It was sound when the restore was decided, and may have been lost since: that must not keep
+    // every start from its end.
+    let opened = Embedded::open_for_service(&home.ledger(), None, true, clock::now().wall)?;
+    let mut ledger = opened.store;
+    if let Some(marks) = &journal.raise {
+        ledger.raise(marks)?;
+    }
+    if journal.retire {
+        let retired = hosts_left(&place(folder, "ledger.db")).retired;
+        ledger.join_hosts(&HostMarks { retired, ..HostMarks::default() })?;
+    }
+    // What was raised is durable without a tidy end.
+    let _ = ledger.close();
+    Ok(())
+}
+
+/// Brings the registry that stays forward.
+fn merge(home: &Home, folder: &Path, aside: &Path, span: SpanId) -> Result<(), ApplyError> {
+    let (to, from) = (home.instances(), place(folder, "instances.db"));
+    if fs::symlink_metadata(&from).is_err() {
+        return Ok(()); // It was put in place, below.
+    }
+    match merge_hosts(&to, &from, span) {
+        Err(error) if is_lost(&error, &to) => {
+            // As with the ledger: it was sound, and a start must come to its end.
+            adopt_hosts(&from)?;
+            put(home, folder, aside, "instances.db")?;
+            if aside.is_dir() {
+                sync(aside)?;
+            }
+            sync(home.path())
+        }
+        // The home's own is sound and has lost nothing.
+        Err(error) if is_lost(&error, &from) => Ok(()),
+        merged => Ok(merged.map(drop)?),
+    }
+}
+
+/// Whether nothing can be made of the registry at `path`.
+fn is_lost(error: &LoadError, path: &Path) -> bool {
+    match error {
+        LoadError::Damaged { path: damaged, .. } | LoadError::NoRegistry(damaged) => {
+            damaged == path
+        }
+        LoadError::Unreadable { path: unreadable, .. } => {
+            unreadable == path && fs::symlink_metadata(path).is_err()
+        }
+        _ => false,
+    }
 }
 
 fn read_journal(folder: &Path) -> Result<Journal, ApplyError> {
@@ -156,12 +217,13 @@ fn put(home: &Home, folder: &Path, aside: &Path, name: &str) -> Result<(), Apply
     if fs::symlink_metadata(&from).is_err() {
         return Ok(()); // It has been done.
     }
-    if Part::of(name) == Some(Part::Ledger) {
-        // A log belongs to its ledger, and would spoil another.
-        for suffix in ["ledger.db-journal", "ledger.db-wal", "ledger.db-shm"] {
-            let log = place(home.path(), suffix);
-            if fs::symlink_metadata(&log).is_ok() {
-                keep(&log, aside, suffix, |from, to| fs::rename(from, to))?;
+    if matches!(Part::of(name), Some(Part::Ledger | Part::Registry)) {
+        // A log belongs to its database, and would spoil another.
+        for suffix in ["-journal", "-wal", "-shm"] {
+            let log = format!("{name}{suffix}");
+            let path = place(home.path(), &log);
+            if fs::symlink_metadata(&path).is_ok() {
+                keep(&path, aside, &log, |from, to| fs::rename(from, to))?;
             }
         }
     }

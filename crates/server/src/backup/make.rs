@@ -12,7 +12,7 @@ use ve_documents::{
     key_files::{self, LoadKeyError},
 };
 use ve_host::clock;
-use ve_store::{CopyError, HighWater, LoadError, ReadOnly, check_copy};
+use ve_store::{CopyError, HighWater, HostsReadOnly, LoadError, ReadOnly, check_copy};
 
 use super::{
     apply::is_cut_off,
@@ -52,7 +52,10 @@ pub enum BackupError {
     /// The ledger is not sound.
     #[error("the ledger can't be backed up: {0}")]
     Ledger(#[from] LoadError),
-    /// The ledger can't be copied.
+    /// The registry is not sound.
+    #[error("the registry of hosts can't be backed up: {0}")]
+    Registry(LoadError),
+    /// The ledger or the registry can't be copied.
     #[error("{0}")]
     Copy(#[from] CopyError),
     /// The backup can't be written.
@@ -72,21 +75,28 @@ pub enum BackupError {
     Busy,
 }
 
-/// What a home holds beside its ledger: small files, held in memory so that they are of one moment.
+/// What a home holds beside its databases: small files, held in memory so that they are of one moment.
 struct Files(Vec<(String, Vec<u8>)>);
 
-/// Writes a backup of `home` to `out`. The ledger's copy is made at `scratch` meanwhile, which takes as
-/// much room as the ledger; it is gone afterwards.
+/// Copies of the home's databases; a file is empty where the home has none.
+struct Copies {
+    ledger: Scratch,
+    registry: Scratch,
+}
+
+/// Writes a backup of `home` to `out`. The ledger's copy is made at `scratch` meanwhile, and the
+/// registry's beside it, which takes as much room as those have; they are gone afterwards.
 pub fn make(home: &Home, scratch: PathBuf, out: impl Write) -> Result<Manifest, BackupError> {
     let key = key_files::load(&home.identity_key(), None)?;
-    let copy = Scratch::make(scratch)?;
-    let (files, marks) = gather(home, &copy)?;
+    let registry = Scratch::make(scratch.with_extension("instances"))?;
+    let copies = Copies { ledger: Scratch::make(scratch)?, registry };
+    let (files, marks) = gather(home, &copies)?;
     let mut list = Vec::new();
     for (name, bytes) in &files.0 {
         list.push(archive::describe(name, &**bytes).map_err(BackupError::Write)?);
     }
-    if let Some(ledger) = copied_ledger(&copy)? {
-        list.push(ledger);
+    for (name, copy) in [("ledger.db", &copies.ledger), ("instances.db", &copies.registry)] {
+        list.extend(copied(name, copy)?);
     }
     let manifest = Manifest {
         format: FORMAT,
@@ -96,14 +106,18 @@ pub fn make(home: &Home, scratch: PathBuf, out: impl Write) -> Result<Manifest, 
         files: list,
         marks,
     };
-    let content = |file: &File| content(file, &files, &copy);
+    let content = |file: &File| content(file, &files, &copies);
     archive::write(out, &manifest, content).map_err(BackupError::Write)?;
     Ok(manifest)
 }
 
-/// The ledger's copy and the files beside it, as they were at one moment: when the licenses are the
-/// same before and after the copy, they are those that the copy knows.
-fn gather(home: &Home, copy: &Scratch) -> Result<(Files, HighWater), BackupError> {
+/// The databases' copies and the files beside them, as they were at one moment: when the licenses are
+/// the same before and after the copy, they are those that the copy knows. The registry comes second:
+/// the ledger never counts a host that is not in it.
+fn gather(
+    home: &Home,
+    Copies { ledger: copy, registry }: &Copies,
+) -> Result<(Files, HighWater), BackupError> {
     for _ in 0..TRIES {
         let files = Files::read(home)?;
         copy.file().set_len(0).map_err(BackupError::Write)?;
@@ -113,6 +127,7 @@ fn gather(home: &Home, copy: &Scratch) -> Result<(Files, HighWater), BackupError
         if ledger.copy_to(copy.path())? {
             marks.join(&HighWater::of(&check_copy(copy.path())?));
         }
+        copy_registry(home, registry)?;
         if is_cut_off(home) {
             return Err(BackupError::HalfRestored);
         }
@@ -123,16 +138,30 @@ fn gather(home: &Home, copy: &Scratch) -> Result<(Files, HighWater), BackupError
     Err(BackupError::Busy)
 }
 
-fn copied_ledger(copy: &Scratch) -> Result<Option<File>, BackupError> {
+fn copy_registry(home: &Home, copy: &Scratch) -> Result<(), BackupError> {
+    copy.file().set_len(0).map_err(BackupError::Write)?;
+    let mut registry = HostsReadOnly::open(&home.instances()).map_err(BackupError::Registry)?;
+    if registry.copy_to(copy.path())? {
+        HostsReadOnly::open_checked(copy.path()).map_err(BackupError::Registry)?;
+    }
+    Ok(())
+}
+
+fn copied(name: &str, copy: &Scratch) -> Result<Option<File>, BackupError> {
     let file = fs::File::open(copy.path()).map_err(BackupError::Write)?;
     if file.metadata().map_err(BackupError::Write)?.len() == 0 {
         return Ok(None);
     }
-    archive::describe("ledger.db", file).map(Some).map_err(BackupError::Write)
+    archive::describe(name, file).map(Some).map_err(BackupError::Write)
 }
 
-fn content(file: &File, files: &Files, copy: &Scratch) -> io::Result<Box<dyn Read>> {
-    if Part::of(&file.name) == Some(Part::Ledger) {
+fn content(file: &File, files: &Files, copies: &Copies) -> io::Result<Box<dyn Read>> {
+    let copy = match Part::of(&file.name) {
+        Some(Part::Ledger) => Some(&copies.ledger),
+        Some(Part::Registry) => Some(&copies.registry),
+        _ => None,
+    };
+    if let Some(copy) = copy {
         return Ok(Box::new(fs::File::open(copy.path())?));
     }
     let found = files.0.iter().find(|(name, _)| *name == file.name);

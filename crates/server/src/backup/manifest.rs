@@ -25,6 +25,9 @@ pub const FORMAT: u32 = 1;
 /// The largest ledger, in bytes; a full one has some 500 MB.
 const MAX_LEDGER_BYTES: u64 = 16 << 30;
 
+/// The largest registry, in bytes; a full one has some 600 MB.
+const MAX_REGISTRY_BYTES: u64 = 4 << 30;
+
 /// The longest key file, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
@@ -77,6 +80,8 @@ pub enum Part {
     License,
     /// `ledger.db`.
     Ledger,
+    /// `instances.db`.
+    Registry,
 }
 
 impl Part {
@@ -87,6 +92,7 @@ impl Part {
             "vendor.pub" => Some(Self::VendorKeys),
             "config.toml" => Some(Self::Config),
             "ledger.db" => Some(Self::Ledger),
+            "instances.db" => Some(Self::Registry),
             _ => is_license_name(name.strip_prefix("licenses/")?).then_some(Self::License),
         }
     }
@@ -98,6 +104,7 @@ impl Part {
             Self::Config => MAX_CONFIG_BYTES as u64,
             Self::License => MAX_DOCUMENT_BYTES as u64,
             Self::Ledger => MAX_LEDGER_BYTES,
+            Self::Registry => MAX_REGISTRY_BYTES,
         }
     }
 }
@@ -178,7 +185,10 @@ mod tests {
             ("/identity.key", None),
             ("./identity.key", None),
             ("../ledger.db", None),
+            ("ledger.db", Some(Part::Ledger)),
+            ("instances.db", Some(Part::Registry)),
             ("ledger.db-wal", None),
+            ("snapshots/instances-20251122T200803Z.db", None),
             ("log/license.log", None),
             ("", None),
         ] {

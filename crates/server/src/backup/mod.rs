@@ -1,15 +1,16 @@
 //! Backups: a home in one file, and back.
 //!
-//! - [`make`]: gathers what a home is made of, the ledger by SQLite's own means, while a server runs
-//!   or not; [`goal`]: writes it to a file that is there whole or not at all.
+//! - [`make`]: gathers what a home is made of, ledger and registry by SQLite's own means, while a
+//!   server runs or not; [`goal`]: writes it to a file that is there whole or not at all.
 //! - [`manifest`], [`archive`]: the file, a plain tar that begins with a list of what follows.
-//! - [`stage`], [`plan`]: a backup is checked whole, compared with the home, and laid out for
-//!   [`apply`], which puts everything in its place, or goes on where it was cut off.
+//! - [`stage`], [`plan`], [`hosts`]: a backup is checked whole, compared with the home, and laid out
+//!   for [`apply`], which puts everything in its place, or goes on where it was cut off.
 
 pub mod apply;
 pub mod archive;
 pub mod goal;
 pub mod host;
+pub mod hosts;
 pub mod make;
 pub mod manifest;
 pub mod plan;

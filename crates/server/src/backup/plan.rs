@@ -14,11 +14,14 @@ use ve_core::{
 };
 use ve_documents::{files, keys::VerifyingKey};
 use ve_host::{PlatformError, clock};
-use ve_store::{Begun, BegunCause, HighWater, LoadError, ReadOnly, adopt, check_copy, marks_left};
+use ve_store::{
+    Begun, BegunCause, HighWater, HostMarks, LoadError, ReadOnly, adopt, adopt_hosts, check_copy,
+    hosts_left, marks_left,
+};
 
 use super::{
     apply::{self, ASIDE, ApplyError, Journal},
-    host,
+    host, hosts,
     manifest::{Part, license_of},
     place,
     stage::{Stage, StageError, read_license},
@@ -40,7 +43,7 @@ pub enum RestoreError {
     /// The machine can't be read.
     #[error("[host] platform in the backup's config.toml: {0}")]
     Platform(#[from] PlatformError),
-    /// A ledger can't be used.
+    /// A ledger or registry can't be used.
     #[error(transparent)]
     Ledger(#[from] LoadError),
     /// It was begun.
@@ -87,6 +90,8 @@ pub enum Deed {
     Same,
     /// The home's own stays.
     Stay,
+    /// The home's own stays, and takes in what the backup has.
+    Merge,
 }
 
 /// A file and what happens to it.
@@ -136,6 +141,7 @@ pub struct Plan {
     /// The licenses.
     pub licenses: Vec<LicensePlan>,
     after: HighWater,
+    is_of_other_server: bool,
 }
 
 /// Looks at a backup and at the home, and says what a restore will do. Changes nothing in the home.
@@ -151,28 +157,34 @@ pub fn plan(home: &Home, stage: Stage) -> Result<Plan, RestoreError> {
     host::refuse_other_machine(&stage, own.iter().map(|(_, license)| license), &machine)
         .map_err(RestoreError::OtherHost)?;
     let now = clock::now().wall;
-    let ledger = PresentLedger::of(home, now)?;
-    let here = ledger.marks.clone();
+    let present_ledger = PresentLedger::of(home, now)?;
+    let here = present_ledger.marks.clone();
     let after = stage.marks().joined(&here);
     let mut files: Vec<FilePlan> = stage
         .manifest
         .files
         .iter()
-        .filter(|file| Part::of(&file.name) != Some(Part::Ledger))
+        .filter(|file| !is_database(&file.name))
         .map(|file| present.plan_file(home, &stage, &file.name))
         .collect();
-    let ledger = ledger.plan(host::is_other_server(&stage, home), &stage);
+    let is_of_other_server = host::is_other_server(&stage, home);
+    let ledger = present_ledger.plan(is_of_other_server, &stage);
     let stays = ledger.action == Deed::Stay;
     files.push(ledger);
+    let registry = hosts::plan(home, &stage, is_of_other_server)?;
+    files.extend(registry.file);
     let names = files.iter().filter(|file| matches!(file.action, Deed::Put | Deed::Replace));
     let journal = Journal {
         aside: free_aside(home, now),
         names: names.map(|file| file.name.clone()).collect(),
         raise: (stays && !here.covers(&after)).then(|| after.clone()),
+        retire: stays && present_ledger.lacks_retired_of(&stage),
+        merge: registry.merge,
     };
     let licenses = standings(home, &stage, &present.keys, &files, &machine, &after);
-    let marks = compare(&stage.marks(), &here, &after);
-    Ok(Plan { stage, journal, files, marks, licenses, after })
+    let mut marks = compare(&stage.marks(), &here, &after);
+    marks.extend(registry.mark);
+    Ok(Plan { stage, journal, files, marks, licenses, after, is_of_other_server })
 }
 
 impl Plan {
@@ -196,12 +208,24 @@ impl Plan {
                 files::write_new(&ledger, b"", 0o600)
                     .map_err(|error| StageError::Home(not_writable(&ledger, error)))?;
             }
-            adopt(&ledger, &self.after, begun)?;
+            let mut hosts = HostMarks::default();
+            if !self.is_of_other_server {
+                hosts = hosts_left(&home.ledger());
+            }
+            adopt(&ledger, &self.after, &hosts, begun)?;
             let synced = fs::File::open(&ledger).and_then(|file| file.sync_all());
             synced.map_err(|error| StageError::Home(not_writable(&ledger, error)))?;
         }
+        if self.journal.names.iter().any(|name| Part::of(name) == Some(Part::Registry)) {
+            adopt_hosts(&place(&self.stage.folder, "instances.db"))?;
+        }
         Ok(apply::decide(home, &self.stage.folder, &self.journal)?)
     }
+}
+
+/// Ledger and registry are no files like others: what is in the home counts as well.
+fn is_database(name: &str) -> bool {
+    matches!(Part::of(name), Some(Part::Ledger | Part::Registry))
 }
 
 /// What is in the home already.
@@ -322,6 +346,11 @@ impl PresentLedger {
             (false, false) => Deed::Put,
         };
         FilePlan { name: "ledger.db".to_string(), action, why: Some(why) }
+    }
+
+    /// Whether one that is sound doesn't know of a host that was retired before the backup was made.
+    fn lacks_retired_of(&self, stage: &Stage) -> bool {
+        self.remembered.as_ref().is_ok_and(|here| hosts::has_more_retired(stage, here))
     }
 
     fn is_begun_after(&self, stage: &Stage) -> bool {

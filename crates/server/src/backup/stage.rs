@@ -20,7 +20,7 @@ use ve_documents::{
     keys::VerifyingKey,
     v2c,
 };
-use ve_store::{HighWater, LoadError, check_copy};
+use ve_store::{HighWater, HostsReadOnly, LoadError, check_copy};
 
 use super::{
     archive::{self, ReadBackupError},
@@ -53,6 +53,8 @@ pub struct Stage {
     pub manifest: Manifest,
     /// What its ledger remembers; `None`: it has none.
     pub remembered: Option<Remembered>,
+    /// How many entries its registry has; `None`: it has none.
+    pub hosts: Option<usize>,
 }
 
 impl Drop for Stage {
@@ -79,7 +81,7 @@ pub fn unpack(backup: impl Read, folder: PathBuf) -> Result<Stage, StageError> {
     let make = |path: &Path| DirBuilder::new().mode(FOLDER_MODE).create(path);
     make(&folder).map_err(|error| failed(&folder, error))?;
     // From here on it is removed, whatever happens.
-    let mut stage = Stage { folder, manifest: nothing(), remembered: None };
+    let mut stage = Stage { folder, manifest: nothing(), remembered: None, hosts: None };
     make(&stage.folder.join("licenses")).map_err(|error| failed(&stage.folder, error))?;
     let sink = |_: &Manifest, file: &super::manifest::File| {
         Synced::make(&place(&stage.folder, &file.name))
@@ -133,14 +135,20 @@ impl Stage {
         if key.public() != self.manifest.server_key {
             return Err(bad("its key is not that of the server that it names".into()));
         }
-        let ledger = place(&self.folder, "ledger.db");
+        let unusable = |what: &str, error| match error {
+            LoadError::Newer { found, known, .. } => bad(format!(
+                "its {what} has format {found}, and this version knows formats up to {known}"
+            )),
+            error => bad(format!("its {what}: {error}")),
+        };
         if self.manifest.file("ledger.db").is_some() {
-            self.remembered = Some(check_copy(&ledger).map_err(|error| match error {
-                LoadError::Newer { found, known, .. } => bad(format!(
-                    "its ledger has format {found}, and this version knows formats up to {known}"
-                )),
-                error => bad(format!("its ledger: {error}")),
-            })?);
+            let remembered = check_copy(&place(&self.folder, "ledger.db"));
+            self.remembered = Some(remembered.map_err(|error| unusable("ledger", error))?);
+        }
+        if self.manifest.file("instances.db").is_some() {
+            let entries = HostsReadOnly::open_checked(&place(&self.folder, "instances.db"))
+                .and_then(|mut registry| registry.entries());
+            self.hosts = Some(entries.map_err(|error| unusable("registry", error))?.len());
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl From<BackupError> for Failure {
             BackupError::Key(error) => return key_failure(error, &error.to_string()),
             BackupError::Read(error) if error.is_permission_denied() => exit::REFUSED,
             BackupError::Read(_) | BackupError::Folder { .. } => exit::CONFIG,
-            BackupError::Ledger(_) => exit::INTERNAL,
+            BackupError::Ledger(_) | BackupError::Registry(_) => exit::INTERNAL,
             BackupError::Goal(GoalError::Busy(_))
             | BackupError::Busy
             | BackupError::HalfRestored => exit::TEMPORARY,

@@ -9,7 +9,7 @@ use ve_core::{
 };
 
 use super::{
-    backup, inventory, logs,
+    backup, instances, inventory, logs, peers,
     program::{self, Arguments, HomeOption, print, print_json},
     restore, table,
 };
@@ -58,6 +58,10 @@ enum Command {
     },
     /// Who was refused since the server's start, and by which rule
     Denials,
+    /// The registered emulator hosts (AutoVE); works without a running server, too
+    Instances(instances::Options),
+    /// The other server of an AutoVE pair
+    Peers,
     /// The server's log
     Logs(logs::Options),
     /// Write the whole home into one file, whether a server runs or not
@@ -94,14 +98,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[allow(clippy::needless_pass_by_value, reason = "the command is the caller's last word")]
 fn control(cli: Cli, arguments: &Arguments) -> Result<(), Failure> {
     let home = cli.home.home();
-    // These two have to do with a file that is whoever started this's.
+    // These have to do with a file that is whoever started this's.
     match &cli.command {
         Command::Backup(options) => return backup::back_up(&home, options, cli.json, arguments),
         Command::Restore(options) => return restore::restore(&home, options, cli.json, arguments),
+        Command::Instances(options) => return instances::run(&home, options, cli.json, arguments),
         _ => program::act_as_owner(&home, arguments)?,
     }
     match cli.command {
-        Command::Backup(_) | Command::Restore(_) => Ok(()),
+        Command::Backup(_) | Command::Restore(_) | Command::Instances(_) => Ok(()),
         Command::Status => {
             let mut report: Status = client::ask(&home, &Request::Status)?;
             report.attention.extend(ledger::attention(&home));
@@ -121,6 +126,7 @@ fn control(cli: Cli, arguments: &Arguments) -> Result<(), Failure> {
             let request = Request::Release { number: SessionNumber(id) };
             show(&client::ask(&home, &request)?, cli.json, done)
         }
+        Command::Peers => show(&client::ask(&home, &Request::Peers)?, cli.json, peers::lines),
         Command::Denials => show(&client::ask(&home, &Request::Denials)?, cli.json, denials),
         Command::Logs(options) => logs::show(&home, &options, cli.json),
     }
@@ -163,6 +169,7 @@ fn status(status: &Status) -> Vec<String> {
         format!("Connections: {}", status.links),
         format!("Sessions: {}", status.sessions),
     ];
+    lines.extend(peers::status(status.autove.as_ref(), status.peer.as_ref()));
     lines.extend(status.attention.iter().map(|sentence| format!("Attention: {sentence}")));
     lines.push(String::new());
     lines.extend(licenses(&status.licenses));

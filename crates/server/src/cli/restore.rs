@@ -163,6 +163,7 @@ fn lines(report: &Report) -> Vec<String> {
             Deed::Replace => "is replaced",
             Deed::Same => "is the same",
             Deed::Stay => "stays",
+            Deed::Merge => "takes in the backup's",
         };
         [file.name.clone(), action.to_string(), file.why.clone().unwrap_or_default()]
     });

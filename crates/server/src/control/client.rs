@@ -1,7 +1,7 @@
 //! A tool's end of the control socket.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     os::unix::net::UnixStream,
     path::PathBuf,
     time::Duration,
@@ -9,12 +9,16 @@ use std::{
 
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use ve_core::registry::HostEntry;
 
-use super::protocol::{Failure, MAX_REPLY_BYTES, MAX_REQUEST_BYTES, Reply, Request};
+use super::protocol::{Done, Failure, MAX_REPLY_BYTES, MAX_REQUEST_BYTES, Reply, Request};
 use crate::home::{Home, user_name};
 
 /// How long the server may take for its answer: it may have to wait for a slow disk.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The same for an import: a hundred thousand hosts have to be read, judged and written.
+const IMPORT_PATIENCE: Duration = Duration::from_mins(3);
 
 /// Why a server gave no report.
 #[derive(Debug, Error)]
@@ -29,14 +33,32 @@ pub enum AskError {
 
 /// Asks the server of `home` and waits for its report.
 pub fn ask<T: DeserializeOwned>(home: &Home, request: &Request) -> Result<T, AskError> {
+    ask_with(home, request, &[], PATIENCE)
+}
+
+/// Asks the server of `home` to import hosts.
+pub fn import(home: &Home, entries: &[HostEntry]) -> Result<Done, AskError> {
+    ask_with(home, &Request::Import { hosts: entries.len() }, entries, IMPORT_PATIENCE)
+}
+
+fn ask_with<T: DeserializeOwned>(
+    home: &Home,
+    request: &Request,
+    entries: &[HostEntry],
+    patience: Duration,
+) -> Result<T, AskError> {
     let stream = connect(home)?;
-    let reply = converse(stream, request).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            let seconds = PATIENCE.as_secs();
-            failure(75, format!("the license server gave no answer within {seconds} s; try again"))
-        }
-        _ => failure(75, format!("the license server broke off: {error}; try again")),
-    })?;
+    let reply =
+        converse(stream, request, entries, patience).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                let seconds = patience.as_secs();
+                failure(
+                    75,
+                    format!("the license server gave no answer within {seconds} s; try again"),
+                )
+            }
+            _ => failure(75, format!("the license server broke off: {error}; try again")),
+        })?;
     let not_understood = |error| {
         failure(
             70,
@@ -70,21 +92,40 @@ fn connect(home: &Home) -> Result<UnixStream, AskError> {
     })
 }
 
-fn converse(mut stream: UnixStream, request: &Request) -> io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn converse(
+    stream: UnixStream,
+    request: &Request,
+    entries: &[HostEntry],
+    patience: Duration,
+) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     if line.len() > MAX_REQUEST_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the request is too long"));
     }
-    stream.write_all(&line)?;
+    // A server that refuses stops reading, and says why.
+    match send(&stream, &line, entries) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
     let mut reply = Vec::new();
     BufReader::new(stream.take(MAX_REPLY_BYTES as u64)).read_until(b'\n', &mut reply)?;
     match reply.pop() {
         Some(b'\n') => Ok(reply),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
+}
+
+fn send(stream: &UnixStream, request: &[u8], entries: &[HostEntry]) -> io::Result<()> {
+    let mut writer = BufWriter::new(stream);
+    writer.write_all(request)?;
+    for entry in entries {
+        serde_json::to_writer(&mut writer, entry)?;
+        writer.write_all(b"\n")?;
+    }
+    writer.flush()
 }
 
 fn failure(exit_code: u8, message: String) -> Failure {
@@ -96,7 +137,6 @@ mod tests {
     use std::{os::unix::net::UnixListener, thread};
 
     use super::*;
-    use crate::control::protocol::Done;
 
     /// Asks a server that answers with `reply` and hangs up.
     fn answered(reply: &'static [u8]) -> Result<Done, AskError> {

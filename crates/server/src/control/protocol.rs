@@ -1,11 +1,18 @@
 //! What the administrator's tools and a running server say to each other over the control socket:
 //! one line of JSON each way. The reports are also what `--json` prints, so their fields stay.
 
+mod hosts;
+
 use serde::{Deserialize, Serialize};
 use ve_core::{
-    id::{LicenseId, SessionNumber},
+    id::{HostKey, LicenseId, SessionNumber},
     reason::{ReasonCode, Refusal},
     time::Utc,
+};
+
+pub use hosts::{
+    CapacityReport, HostReport, Instances, MAX_ENTRY_BYTES, MAX_HOSTS_PER_PAGE, PeerReport,
+    PeerReports,
 };
 
 /// The longest request: a license file and what stands around it, in bytes.
@@ -43,6 +50,23 @@ pub enum Request {
         /// Which.
         id: LicenseId,
     },
+    /// The registered hosts, a part at a time: [`Instances`].
+    Instances {
+        /// The last host of the part before.
+        after: Option<HostKey>,
+    },
+    /// Retire a host: its instance becomes free, for ever: [`Done`].
+    Retire {
+        /// Its key, the beginning of it, or its name.
+        host: String,
+    },
+    /// Import hosts, all or none: [`Done`]. That many lines follow, each a host's entry as JSON.
+    Import {
+        /// How many.
+        hosts: usize,
+    },
+    /// The peer: [`PeerReports`].
+    Peers,
 }
 
 /// What the server answers: a report, or why there is none.
@@ -101,6 +125,10 @@ pub struct Status {
     /// For how many more seconds the ledger may not know every holder of a seat, so that newcomers
     /// get none of a license with `lease = "grace"`; `None` when it knows them all.
     pub holders_unknown_seconds: Option<u64>,
+    /// How the instances of the AutoVE license are used; `None` in general mode.
+    pub autove: Option<CapacityReport>,
+    /// The peer; `None` without one.
+    pub peer: Option<PeerReport>,
     /// What the administrator should know and do something about, in sentences.
     pub attention: Vec<String>,
     /// How every license stands.

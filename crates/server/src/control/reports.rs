@@ -1,5 +1,7 @@
 //! The reports that tools show, made from what the node sees.
 
+mod hosts;
+
 use ve_core::{
     license::KeyType,
     node::{LicenseView, Node, io::UnusableLicense},
@@ -9,6 +11,8 @@ use ve_core::{
 use super::protocol::{
     DenialReport, Denials, LicenseReport, Licenses, ProductReport, SessionReport, Sessions,
 };
+
+pub use hosts::{capacity, entry, instances, peers};
 
 /// How many digits of a host's key tell hosts apart in a list.
 const HOST_DIGITS: usize = 12;

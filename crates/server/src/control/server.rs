@@ -1,10 +1,12 @@
 //! The server's end of the control socket: who may ask, and what each request does.
 
+mod import;
+
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     sync::Semaphore,
     time::timeout,
@@ -25,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a tool that has its answer is listened to, in case it is still asking.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How much of what a tool says after its answer is read and dropped, in bytes.
+const MAX_DROPPED_BYTES: u64 = 512 << 20;
 
 /// Opens the socket. The folder around it is the service user's own; what a killed server left
 /// behind is replaced, because the home's lock says that no other one runs.
@@ -48,7 +53,7 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>) {
                 let service = Arc::clone(&service);
                 tokio::spawn(async move {
                     // A tool that went away needs no answer.
-                    let _ = timeout(PATIENCE * 3, converse(stream, &service)).await;
+                    let _ = converse(stream, &service).await;
                     drop(place);
                 });
             }
@@ -59,11 +64,17 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>) {
 
 async fn converse(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> {
     let allowed = may_ask(&stream);
-    let (mut read, mut write) = stream.into_split();
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
     let reply = match allowed {
         Err(refused) => Reply::Failed(refused),
         Ok(()) => match timeout(PATIENCE, read_request(&mut read)).await {
-            Ok(Ok(request)) => answer(service, request).await.unwrap_or_else(Reply::Failed),
+            Ok(Ok(Request::Import { hosts })) => import(service, &mut read, hosts).await,
+            // A tool that went away needs no answer.
+            Ok(Ok(request)) => match timeout(PATIENCE * 3, answer(service, request)).await {
+                Ok(answered) => answered.unwrap_or_else(Reply::Failed),
+                Err(_) => return Ok(()),
+            },
             Ok(Err(failure)) => Reply::Failed(failure),
             Err(_) => return Ok(()),
         },
@@ -73,8 +84,22 @@ async fn converse(stream: UnixStream, service: &Arc<Service>) -> io::Result<()> 
     timeout(PATIENCE, write.write_all(&line)).await??;
     write.shutdown().await?;
     // A tool that is still writing would take a closed socket for a broken one, and miss the reply.
-    let rest = &mut read.take(MAX_REQUEST_BYTES as u64);
+    let rest = &mut read.take(MAX_DROPPED_BYTES);
     timeout(LAST_WORDS, tokio::io::copy(rest, &mut tokio::io::sink())).await?.map(drop)
+}
+
+async fn import(
+    service: &Arc<Service>,
+    read: &mut (impl AsyncBufRead + Unpin),
+    hosts: usize,
+) -> Reply {
+    let entries = match import::read(read, hosts).await {
+        Ok(entries) => entries,
+        Err(failure) => return Reply::Failed(failure),
+    };
+    let service = Arc::clone(service);
+    let imported = to_the_end(async move { service.import(entries).await }).await;
+    imported.map_or_else(Reply::Failed, |done| report(&done))
 }
 
 /// Root and the user that the server runs as may ask.
@@ -86,10 +111,10 @@ fn may_ask(stream: &UnixStream) -> Result<(), Failure> {
     }
 }
 
-async fn read_request(read: impl tokio::io::AsyncRead + Unpin) -> Result<Request, Failure> {
+async fn read_request(read: &mut (impl AsyncBufRead + Unpin)) -> Result<Request, Failure> {
     let mut line = Vec::new();
     let limit = MAX_REQUEST_BYTES as u64 + 1;
-    let read = BufReader::new(read.take(limit)).read_until(b'\n', &mut line).await;
+    let read = read.take(limit).read_until(b'\n', &mut line).await;
     match read {
         Ok(_) if line.len() > MAX_REQUEST_BYTES => Err(failure(64, "the request is too long.")),
         Ok(_) => serde_json::from_slice(&line)
@@ -137,6 +162,13 @@ async fn answer(service: &Arc<Service>, request: Request) -> Result<Reply, Failu
             let service = Arc::clone(service);
             report(&to_the_end(async move { service.remove(id).await }).await?)
         }
+        Request::Instances { after } => {
+            let part = node.look(move |node, _| reports::instances(node, after)).await;
+            report(&part.map_err(stopped)?)
+        }
+        Request::Retire { host } => report(&service.retire(host).await?),
+        Request::Import { .. } => return Err(failure(70, "an import has entries.")),
+        Request::Peers => report(&node.look(reports::peers).await.map_err(stopped)?),
     })
 }
 

@@ -17,7 +17,7 @@ use ve_wire::{
     frame::FrameReader,
     limits::{
         HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS, HELLO_TIMEOUT_MS, MAX_CLIENT_MESSAGE_BYTES,
-        MAX_VERSIONS, VERSIONS,
+        MAX_CREDENTIAL_BYTES, MAX_CREDENTIALS, MAX_VERSIONS, VERSIONS,
     },
     proto::{self, ClientHello, ClientMessage, client_message, server_message},
     tls::host_key,
@@ -25,6 +25,7 @@ use ve_wire::{
 
 use super::{
     Shared,
+    counted::Counted,
     error::LinkError,
     pace::Pace,
     stream::{Reader, say_goodbye, write},
@@ -36,6 +37,8 @@ pub(super) struct Greeted {
     pub(super) host: HostKey,
     /// The hello's nonce.
     pub(super) nonce: Nonce,
+    /// What it shows if it is a server that wants to be a peer; else nothing.
+    pub(super) peer_credentials: Vec<String>,
 }
 
 /// Greets whoever has connected. `None`: all is said, and there is nothing to talk about.
@@ -49,14 +52,17 @@ pub(super) async fn greet(
         return Ok(None);
     }
     let deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
-    let handshake = timeout_at(deadline, turn.run(shared.tls.accept(stream))).await;
+    let handshake = timeout_at(deadline, turn.run(shared.tls.accept(Counted::new(stream)))).await;
     let stream = handshake.map_err(|_| LinkError::NoHello)?.map_err(LinkError::Tls)?;
     let host = host_key(stream.get_ref().1.peer_certificates())
         .ok_or_else(|| LinkError::Tls(std::io::Error::other("the client showed no key")))?;
     let mut reader = FrameReader::new(stream, MAX_CLIENT_MESSAGE_BYTES);
     let hellos = timeout_at(deadline, exchange_hellos(shared, &mut reader)).await;
     match hellos.unwrap_or(Err(LinkError::NoHello)) {
-        Ok(nonce) => Ok(nonce.map(|nonce| Greeted { reader, host, nonce })),
+        Ok(hello) => Ok(hello.map(|hello| {
+            let Hello { nonce, peer_credentials } = hello;
+            Greeted { reader, host, nonce, peer_credentials }
+        })),
         Err(error) => {
             if let Some(refusal) = error.last_words() {
                 say_goodbye(&mut reader, &refusal).await;
@@ -74,19 +80,25 @@ fn has_given_up(stream: &TcpStream) -> bool {
     matches!(ready.as_mut().poll(&mut context), Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
+/// What a client's hello says.
+struct Hello {
+    nonce: Nonce,
+    peer_credentials: Vec<String>,
+}
+
 /// Hears the client's hello and answers it. `None`: no license, no talk.
-async fn exchange_hellos(shared: &Shared, reader: &mut Reader) -> Result<Option<Nonce>, LinkError> {
+async fn exchange_hellos(shared: &Shared, reader: &mut Reader) -> Result<Option<Hello>, LinkError> {
     let Some(first) = reader.next::<ClientMessage>().await? else { return Ok(None) };
     let Some(client_message::Kind::Hello(hello)) = first.kind else {
         return Err(LinkError::protocol("the first message must be a hello."));
     };
     let nonce = check(&hello)?;
     let version = convert::common_version(&hello.versions, VERSIONS);
-    let credentials = shared.credentials.current();
+    let known = shared.credentials.current();
     let ours = proto::ServerHello {
         version: version.unwrap_or(0),
         versions: VERSIONS.to_vec(),
-        credentials: credentials.to_vec(),
+        credentials: known.shown(),
         software: format!("licensed {}", env!("CARGO_PKG_VERSION")),
         heartbeat_interval_ms: HEARTBEAT_INTERVAL_MS,
         heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS,
@@ -95,12 +107,12 @@ async fn exchange_hellos(shared: &Shared, reader: &mut Reader) -> Result<Option<
     if version.is_none() {
         return Err(LinkError::Version(hello.versions));
     }
-    if credentials.is_empty() {
+    if known.credentials.is_empty() {
         let why = shared.node.look(|node, _| node.why_no_license()).await?;
         say_goodbye(reader, &why).await;
         return Ok(None);
     }
-    Ok(Some(nonce))
+    Ok(Some(Hello { nonce, peer_credentials: hello.peer_credentials }))
 }
 
 /// Holds a hello to its limits; gives its nonce.
@@ -110,6 +122,13 @@ fn check(hello: &ClientHello) -> Result<Nonce, LinkError> {
     }
     if !hello.software.is_empty() {
         convert::name("software", &hello.software).map_err(LinkError::Protocol)?;
+    }
+    let credentials = &hello.peer_credentials;
+    let short = |jws: &String| (1..=MAX_CREDENTIAL_BYTES).contains(&jws.len());
+    if credentials.len() > MAX_CREDENTIALS || !credentials.iter().all(short) {
+        return Err(LinkError::protocol(
+            "a hello shows at most 32 credentials of 1 to 4096 bytes.",
+        ));
     }
     convert::nonce(&hello.nonce).map_err(LinkError::Protocol)
 }

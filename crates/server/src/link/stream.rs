@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, sink},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::server::TlsStream;
@@ -16,16 +15,16 @@ use ve_wire::{
     proto::{self, ServerMessage, server_message::Kind},
 };
 
-use super::error::LinkError;
+use super::{counted::Counted, error::LinkError};
 
 /// How long an ended link may take to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much of what a client says to an ended link is read and dropped, in bytes.
 const MAX_DROPPED_BYTES: u64 = 1 << 20;
 
 /// Reads a link's messages, and gives its stream for writing between them.
-pub(super) type Reader = FrameReader<TlsStream<TcpStream>>;
+pub(crate) type Reader = FrameReader<TlsStream<Counted>>;
 
 /// Writes one message. A client that takes nothing for as long as a link may be silent is lost.
 pub(super) async fn write(reader: &mut Reader, kind: Kind) -> Result<(), LinkError> {
@@ -36,7 +35,7 @@ pub(super) async fn write(reader: &mut Reader, kind: Kind) -> Result<(), LinkErr
 }
 
 /// Says why the connection ends, to a client that listens; nobody waits long for one that does not.
-pub(super) async fn say_goodbye(reader: &mut Reader, refusal: &Refusal) {
+pub(crate) async fn say_goodbye(reader: &mut Reader, refusal: &Refusal) {
     let goodbye = proto::Goodbye { refusal: Some(convert::refusal_message(refusal)) };
     if timeout(CLOSE_TIMEOUT, write(reader, Kind::Goodbye(goodbye))).await.is_ok_and(|w| w.is_ok())
     {
@@ -48,7 +47,7 @@ pub(super) async fn say_goodbye(reader: &mut Reader, refusal: &Refusal) {
 ///
 /// What the client has sent and nobody read would make the kernel reset the connection, and the
 /// client might lose the last words that are still on their way; so it is read and dropped.
-pub(super) async fn close(reader: &mut Reader) {
+pub(crate) async fn close(reader: &mut Reader) {
     let stream = reader.stream_mut();
     let ended = async {
         stream.shutdown().await?;

@@ -101,6 +101,14 @@ fields! {
     Seconds = "VE_SECONDS",
     /// A number of lines.
     Lines = "VE_LINES",
+    /// An emulator host: the digest of its key, in hexadecimal.
+    Host = "VE_HOST",
+    /// An emulator host's own name.
+    HostName = "VE_HOST_NAME",
+    /// The `address:port` of whom else it is about.
+    OtherAddress = "VE_OTHER_ADDRESS",
+    /// A number of emulator hosts.
+    Hosts = "VE_HOSTS",
 }
 
 /// One event for the log.

@@ -1,5 +1,7 @@
 //! What the node tells, as entries.
 
+mod hosts;
+
 use std::fmt::Display;
 
 use jiff::Timestamp;
@@ -46,6 +48,24 @@ pub fn entries(at: Timestamp, note: &Note) -> Vec<Entry> {
         Note::LedgerRecovered => {
             told.main(Info, "ledger-recovered", "The ledger can be written again.")
         }
+        Note::HostRegistered { .. }
+        | Note::HostRetired { .. }
+        | Note::HostCloned { .. }
+        | Note::IdentityClaimed { .. }
+        | Note::RegistrationsFlood { .. }
+        | Note::PeerInContact { .. }
+        | Note::PeerInStep { .. }
+        | Note::PeerLost { .. }
+        | Note::PeerFailed(_)
+        | Note::PeerRefused { .. }
+        | Note::PeerClockOff(_)
+        | Note::PeersTooSmall { .. }
+        | Note::PeersSuffice
+        | Note::TooManyHosts { .. }
+        | Note::HostsUnknown { .. }
+        | Note::HostsKnown
+        | Note::RegistryFailed(_)
+        | Note::RegistryRecovered => return told.of_hosts(note).into_iter().collect(),
     }]
 }
 

@@ -94,7 +94,7 @@ fn messages_that_end_the_connection() {
     let frames: [(&str, Vec<u8>); 16] = [
         ("a frame of 4294967295 bytes", vec![0xff; 4]),
         ("a frame of 0 bytes", vec![0; 4]),
-        ("a frame of 16385 bytes", 16_385_u32.to_be_bytes().to_vec()),
+        ("a frame of 32769 bytes", 32_769_u32.to_be_bytes().to_vec()),
         ("a frame holds no message", frame(&[0xff; 200])),
         ("a frame holds no message", frame(&invalid_utf8())),
         ("the message is of no known kind.", frame(&unknown_kind())),

@@ -46,8 +46,8 @@ fn what_is_no_first_message() {
         },
         Attack {
             name: "a frame one byte too long",
-            run: |server| before_hello(server, &[&16_385_u32.to_be_bytes()[..], &[0; 99]].concat()),
-            logged: Some("bad-request: a frame of 16385 bytes was announced"),
+            run: |server| before_hello(server, &[&32_769_u32.to_be_bytes()[..], &[0; 99]].concat()),
+            logged: Some("bad-request: a frame of 32769 bytes was announced"),
         },
         Attack {
             name: "garbage in a frame",

@@ -3,7 +3,11 @@
 //! It does what it is told and nothing by itself but heartbeats, so that a test can do things in an
 //! order that the real client avoids. Every answer is checked as the real one checks it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use tokio::{
     net::TcpStream,
@@ -52,13 +56,15 @@ pub(crate) struct Emulator {
     pub(crate) run: [u8; 16],
     /// What it shows of its past.
     pub(crate) witnesses: Vec<proto::Signed>,
+    /// What it says of its host.
+    pub(crate) facts: Option<proto::HostFacts>,
 }
 
 impl Emulator {
     pub(crate) fn new(name: &str) -> Self {
         let run = random_bytes();
         let (hardware, witnesses) = ("Charon-SSP/4M", Vec::new());
-        Self { name: name.to_owned(), hardware, session: None, run, witnesses }
+        Self { name: name.to_owned(), hardware, session: None, run, witnesses, facts: None }
     }
 
     /// The same program, which knows its session.
@@ -82,6 +88,7 @@ impl Emulator {
             session: self.session.map_or_else(Vec::new, |session| session.0.to_vec()),
             run: self.run.to_vec(),
             witnesses: self.witnesses.clone(),
+            facts: self.facts.clone(),
             ..proto::Login::default()
         }
     }
@@ -107,6 +114,9 @@ pub(crate) struct Running {
     pub(crate) grant: Grant,
     /// The grant as it came.
     pub(crate) signed: proto::Signed,
+    /// The receipt beside it.
+    #[allow(dead_code, reason = "the stories of AutoVE read it")]
+    pub(crate) receipt: String,
 }
 
 impl Host {
@@ -120,16 +130,28 @@ impl Host {
 
     /// Connects and says hello; the server's reason when it shows no credential.
     pub(crate) async fn connect(&self, port: u16) -> Result<Link, Refusal> {
-        awaited("the server's hello", self.greet(port)).await
+        self.connect_to((Ipv4Addr::LOCALHOST, port).into()).await
     }
 
-    async fn greet(&self, port: u16) -> Result<Link, Refusal> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a listening server");
+    /// The same with a server that is elsewhere.
+    pub(crate) async fn connect_to(&self, server: SocketAddr) -> Result<Link, Refusal> {
+        awaited("the server's hello", self.greet(server)).await
+    }
+
+    /// The digest of its key.
+    #[allow(dead_code, reason = "the stories of AutoVE ask for it")]
+    pub(crate) fn key(&self) -> HostKey {
+        self.key
+    }
+
+    async fn greet(&self, server: SocketAddr) -> Result<Link, Refusal> {
+        let stream = TcpStream::connect(server).await.expect("a listening server");
         let stream = self.tls.connect(tls::server_name(), stream).await.expect("TLS");
         let server_key = tls::server_key(stream.get_ref().1.peer_certificates()).expect("a key");
         let mut reader = FrameReader::new(stream, MAX_SERVER_MESSAGE_BYTES);
         let nonce = Nonce(random_bytes());
         let hello = proto::ClientHello {
+            peer_credentials: Vec::new(),
             versions: VERSIONS.to_vec(),
             nonce: nonce.0.to_vec(),
             software: "a test".to_owned(),
@@ -153,10 +175,21 @@ impl Host {
 
     /// Connects and logs in on a link of its own.
     pub(crate) async fn run(&self, port: u16, emulator: &Emulator) -> Result<Running, Refusal> {
-        let link = self.connect(port).await?;
-        let (grant, signed) = link.login_signed(emulator).await?;
+        self.run_at((Ipv4Addr::LOCALHOST, port).into(), emulator).await
+    }
+
+    /// The same with a server that is elsewhere.
+    pub(crate) async fn run_at(
+        &self,
+        server: SocketAddr,
+        emulator: &Emulator,
+    ) -> Result<Running, Refusal> {
+        let link = self.connect_to(server).await?;
+        let (believed, answer) = link.ask_login(emulator).await.expect(ANSWER);
+        let grant = granted(believed)?;
         let emulator = emulator.knowing(grant.session);
-        Ok(Running { link, emulator, grant, signed })
+        let (signed, receipt) = (answer.signed.expect("it was believed"), answer.receipt);
+        Ok(Running { link, emulator, grant, signed, receipt })
     }
 
     /// The refusal of a login that must be refused for this reason.
@@ -184,15 +217,6 @@ impl Link {
         self.try_login(emulator).await.expect(ANSWER)
     }
 
-    /// Asks for a seat; the grant, and as it came.
-    pub(crate) async fn login_signed(
-        &self,
-        emulator: &Emulator,
-    ) -> Result<(Grant, proto::Signed), Refusal> {
-        let (believed, signed) = self.ask_login(emulator).await.expect(ANSWER);
-        granted(believed).map(|grant| (grant, signed))
-    }
-
     /// Asks whether the session is still licensed.
     pub(crate) async fn check(&self, session: SessionId) -> Result<Grant, Refusal> {
         self.try_check(session).await.expect(ANSWER)
@@ -208,7 +232,7 @@ impl Link {
         self.ask_login(emulator).await.map(|(believed, _)| granted(believed))
     }
 
-    async fn ask_login(&self, emulator: &Emulator) -> Option<(Believed, proto::Signed)> {
+    async fn ask_login(&self, emulator: &Emulator) -> Option<(Believed, proto::Answer)> {
         let login = emulator.login();
         let login =
             move |request_id, nonce| Kind::Login(proto::Login { request_id, nonce, ..login });
@@ -236,7 +260,7 @@ impl Link {
     async fn ask(
         &self,
         question: impl FnOnce(u64, Vec<u8>) -> Kind + Send + 'static,
-    ) -> Option<(Believed, proto::Signed)> {
+    ) -> Option<(Believed, proto::Answer)> {
         let (sender, answer) = oneshot::channel();
         self.orders.send(Order::Ask(Box::new(question), sender)).ok()?;
         awaited("an answer", answer).await.ok()

@@ -35,7 +35,7 @@ pub(crate) enum Event {
 }
 
 /// What was answered, and as it came.
-pub(crate) type Answer = oneshot::Sender<(Believed, proto::Signed)>;
+pub(crate) type Answer = oneshot::Sender<(Believed, proto::Answer)>;
 
 /// What a link is told to do.
 pub(crate) enum Order {
@@ -102,9 +102,10 @@ impl Talk {
                 let (nonce, asker) =
                     self.asked.remove(&answer.request_id).expect("a question that was asked");
                 let believed = self.believe(answer.signed.as_ref(), nonce);
-                let _ = asker.send((believed, answer.signed.expect("it was believed")));
+                let _ = asker.send((believed, answer));
                 return;
             }
+            server_message::Kind::Peer(_) => panic!("this client is no server"),
             server_message::Kind::Revoked(revoked) => {
                 let believed = self.believe(revoked.signed.as_ref(), self.nonce);
                 let Content::Revoked(refusal) = believed.content else { panic!("no revocation") };

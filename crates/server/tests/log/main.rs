@@ -4,6 +4,7 @@ mod build_time;
 mod disk;
 mod echo;
 mod files;
+mod hosts;
 mod journal;
 mod journald;
 mod samples;

@@ -22,7 +22,7 @@ pub(crate) fn is_for(jws: &str, vendor_key: &[u8; 32], server_key: &[u8; 32]) ->
     let signed = key.verify(message.as_bytes(), &signature).is_ok();
     let payload = read(payload);
     let members: Vec<&String> = payload.as_object().expect("an object").keys().collect();
-    assert_eq!(members, ["customer", "license_id", "server_key"]);
+    assert_eq!(members, ["customer", "license_id", "mode", "server_key"]);
     signed && payload["server_key"] == HEXLOWER.encode(server_key)
 }
 

@@ -85,7 +85,7 @@ fn fields_that_break_their_limits() {
 }
 
 #[test]
-fn licenses_that_are_not_valid() {
+fn licenses_that_are_not_valid_or_count_hosts() {
     let cases: [(Edit, &[Case]); 4] = [
         (|license| license.expires("2025-12-31 23:59:59"), &[("license-expired", |_| {})]),
         (|license| license.of_another_machine(), &[("binding-changed", |_| {})]),
@@ -93,9 +93,10 @@ fn licenses_that_are_not_valid() {
             |license| license.with(|license| license.released = Utc(4_102_415_700)),
             &[("not-yet-valid", |_| {})],
         ),
+        // A client that knows nothing of hosts can't register one.
         (
             |license| license.with(|license| license.mode = Mode::AutoVe),
-            &[("license-not-available", |_| {})],
+            &[("instance-not-registered", |_| {})],
         ),
     ];
     for (license, refused) in cases {

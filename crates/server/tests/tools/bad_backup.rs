@@ -91,6 +91,7 @@ fn broken(good: &[u8], other: &[u8]) -> Vec<Case> {
     let other_key = entries_of(other)[1].1.clone();
     let only_list = [(EntryType::Regular, "manifest.json", list)];
     let later = with_list(good, |list| list["format"] = json!(2));
+    let ledger = entries.iter().find(|(name, _)| name == "ledger.db").unwrap().1.clone();
     vec![
         ("nothing", Vec::new(), "manifest.json is missing"),
         ("text", b"hello".to_vec(), "it can't be read"),
@@ -112,6 +113,12 @@ fn broken(good: &[u8], other: &[u8]) -> Vec<Case> {
         ),
         ("no key", with_file(good, "identity.key", b"x"), "is not an Ed25519 private key"),
         ("no ledger", with_file(good, "ledger.db", b"hello"), "is no ledger"),
+        ("no registry", with_file(good, "instances.db", b"hello"), "is no registry of hosts"),
+        (
+            "a ledger as registry",
+            with_file(good, "instances.db", &ledger),
+            "is no registry of hosts",
+        ),
     ]
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod half_restored;
 mod homes;
+mod hosts_restored;
 mod logs;
 mod lost;
 mod office;

@@ -11,6 +11,7 @@ use ve_core::time::HOUR_MS;
 use ve_testbed::programs;
 
 use crate::{
+    hosts_restored::{active, hosts_in, learn, retire_in_ledger, retired, retired_in_ledger},
     office::{ID, Office, Outcome},
     running::Server,
     viewer::use_hours,
@@ -47,46 +48,86 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
+/// Since the backup, of host 1 alone, host 2 was registered, host 3 came as well, and host 1 was lost.
+/// The backup's ledger knows that host 3 is retired.
+fn back_up_and_change_hosts(office: &Office) {
+    learn(office, &[active(1)]);
+    retire_in_ledger(office, 3);
+    office.back_up("b.tar").expect_code(0);
+    fs::remove_file(office.home().instances()).unwrap();
+    learn(office, &[active(2), retired(3)]);
+}
+
 /// A home whose ledger is damaged and whose license is spoiled, and an older backup of it. The
 /// reserve knows of 9 hours, the backup of 5.
 fn damaged() -> Office {
     let office = Office::with_license(|license| license.hours(100));
     use_hours(&office, 1, 5 * HOUR_MS);
-    office.back_up("b.tar").expect_code(0);
+    back_up_and_change_hosts(&office);
     use_hours(&office, 1, 9 * HOUR_MS);
     let home = office.home();
     let mut bytes = fs::read(home.ledger()).unwrap();
     bytes[100..4_096].fill(0);
     fs::write(home.ledger(), bytes).unwrap();
     fs::write(home.ledger().with_file_name("ledger.db-wal"), "noise").unwrap();
+    spoil_license(&office);
+    office
+}
+
+/// A home whose ledger is newer than the backup's, but doesn't know of its retired host and hours.
+fn without_its_retired_host() -> Office {
+    let office = Office::with_license(|license| license.hours(100));
+    let home = office.home();
+    let before = fs::read(home.ledger()).unwrap();
+    use_hours(&office, 1, 9 * HOUR_MS);
+    back_up_and_change_hosts(&office);
+    fs::remove_file(home.marks_reserve()).unwrap();
+    fs::write(home.ledger(), before).unwrap();
+    for hours in 1..5 {
+        use_hours(&office, 1, hours * HOUR_MS);
+    }
+    spoil_license(&office);
+    office
+}
+
+fn spoil_license(office: &Office) {
+    let home = office.home();
     fs::write(home.license_file(&ID.parse().unwrap()), "spoiled").unwrap();
     copy(home.path(), &office.file("damaged"));
-    office
 }
 
 #[test]
 fn a_restore_killed_at_any_step_is_completed() {
-    let office = damaged();
+    completes(&damaged());
+}
+
+/// The same where ledger and registry stay, and take in what the backup has.
+#[test]
+fn a_merge_killed_at_any_step_is_completed() {
+    completes(&without_its_retired_host());
+}
+
+fn completes(office: &Office) {
     let home = office.home();
     let mut states = [0, 0];
     for call in CALLS {
         for when in 1.. {
             fs::remove_dir_all(home.path()).unwrap();
             copy(&office.file("damaged"), home.path());
-            let done = match restore_killed_at(&office, call, when) {
+            let done = match restore_killed_at(office, call, when) {
                 Ok(done) => done,
                 Err(why) => return ve_testbed::skip(format_args!("{why}")),
             };
             // From the decision on a server's start completes it as well.
             let is_decided = home.path().join("restoring").exists();
             if is_decided && when % 2 == 0 {
-                drop(Server::start(&office));
+                drop(Server::start(office));
             } else if !done {
                 let file = office.file("b.tar");
                 let again = ["restore", file.to_str().unwrap()];
                 office.run("licensectl", &again).expect_code(0);
             }
-            expect_whole(&office, &format!("{call} {when}"));
+            expect_whole(office, &format!("{call} {when}"));
             if done {
                 break;
             }
@@ -109,4 +150,7 @@ fn expect_whole(office: &Office, when: &str) {
         fs::read(path.join(format!("licenses/{ID}.v2c"))).ok()
     });
     assert!(kept.into_iter().any(|bytes| bytes == b"spoiled"), "at {when}");
+    let expected = [active(1), active(2), retired(3)];
+    assert!(hosts_in(home.path()).into_values().eq(expected), "at {when}");
+    assert_eq!(retired_in_ledger(office), [retired(3).host], "at {when}");
 }

@@ -16,7 +16,7 @@ use ve_core::{
 };
 use ve_wire::limits::HEARTBEAT_TIMEOUT_MS;
 
-use super::grace::GraceBook;
+use super::{grace::GraceBook, host_books::HostBooks};
 use crate::{clock::At, fact::Fact};
 
 /// What is known of everything.
@@ -25,6 +25,8 @@ pub(crate) struct Books {
     pub(crate) clients: Vec<ClientBook>,
     /// What the vendor has written: every version of every license.
     pub(crate) issued: BTreeMap<(LicenseId, u32), License>,
+    /// What is known of hosts.
+    pub(crate) hosts: HostBooks,
 }
 
 /// What is known of a server.
@@ -181,11 +183,12 @@ pub(crate) fn lease_ms(license: &License) -> u64 {
 }
 
 impl Books {
-    pub(crate) fn new(servers: usize, clients: usize) -> Self {
+    pub(crate) fn new(servers: usize, place_of: Vec<usize>) -> Self {
         Self {
             servers: (0..servers).map(|_| ServerBook::default()).collect(),
-            clients: (0..clients).map(|_| ClientBook::default()).collect(),
+            clients: place_of.iter().map(|_| ClientBook::default()).collect(),
             issued: BTreeMap::new(),
+            hosts: HostBooks::new(place_of),
         }
     }
 
@@ -198,6 +201,12 @@ impl Books {
         self.take_server_fact(at, fact);
         self.take_session_fact(fact);
         self.take_client_fact(fact);
+        if let Fact::Answered { server, link, answer, .. } = fact
+            && let Some(host) = self.host_of(*server, *link)
+        {
+            self.hosts.grant(at, *server, host, answer);
+        }
+        self.hosts.take(at, fact);
     }
 
     fn take_server_fact(&mut self, at: At, fact: &Fact<'_>) {

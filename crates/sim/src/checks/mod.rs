@@ -4,26 +4,37 @@
 mod acknowledged;
 pub(crate) mod books;
 mod bounds;
+mod capacity;
 mod clean_shutdown;
+mod clones;
+mod counted_once;
 mod durable_first;
+pub(crate) mod equal;
 mod grace;
 mod grace_end;
 mod holders_first;
+mod host_books;
+mod hosts_served;
 mod hours;
 mod leases;
 mod marks;
 mod one_owner;
 mod readiness;
 mod reasons;
+mod registered_first;
+mod registrations;
+mod retired;
 mod revocations;
 mod running;
 mod seats;
+pub(crate) mod served_again;
 mod shutdown_lead;
+mod together;
 
-use ve_core::id::SessionNumber;
+use ve_core::{id::SessionNumber, license::Mode};
 
 use self::books::Books;
-use crate::{Violation, clock::At, fact::Fact, random::Hash};
+use crate::{Plan, Violation, client::Seat, clock::At, fact::Fact, random::Hash};
 
 /// Something that must always be true.
 pub(crate) trait Invariant {
@@ -32,6 +43,47 @@ pub(crate) trait Invariant {
 
     /// Judges a fact by the books as they were before it. `Err`: what is wrong.
     fn see(&mut self, books: &Books, at: At, fact: &Fact<'_>) -> Result<(), String>;
+}
+
+fn of_both_modes() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(acknowledged::Acknowledged::default()),
+        Box::new(bounds::Bounds),
+        Box::new(clean_shutdown::CleanShutdown::default()),
+        Box::new(durable_first::DurableFirst),
+        Box::new(grace_end::GraceEnd),
+        Box::new(hours::Hours::default()),
+        Box::new(leases::Leases),
+        Box::new(marks::Marks::default()),
+        Box::new(one_owner::OneOwner::default()),
+        Box::new(readiness::Readiness),
+        Box::new(reasons::Reasons::default()),
+        Box::new(revocations::Revocations::default()),
+        Box::new(shutdown_lead::ShutdownLead),
+    ]
+}
+
+/// Seats are counted.
+fn of_general_mode() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(holders_first::HoldersFirst::default()),
+        Box::new(running::Running),
+        Box::new(seats::Seats),
+    ]
+}
+
+/// Hosts are.
+fn of_autove_mode() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(capacity::Capacity),
+        Box::new(clones::Clones::default()),
+        Box::new(counted_once::CountedOnce::default()),
+        Box::new(equal::Equal),
+        Box::new(registered_first::RegisteredFirst::default()),
+        Box::new(registrations::Registrations::default()),
+        Box::new(retired::Retired),
+        Box::new(together::Together::default()),
+    ]
 }
 
 /// All invariants, their books, and the trace of the run.
@@ -45,27 +97,15 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    pub(crate) fn new(trace: bool, servers: usize, clients: usize) -> Self {
-        let invariants: Vec<Box<dyn Invariant>> = vec![
-            Box::new(acknowledged::Acknowledged::default()),
-            Box::new(bounds::Bounds),
-            Box::new(clean_shutdown::CleanShutdown::default()),
-            Box::new(durable_first::DurableFirst),
-            Box::new(grace_end::GraceEnd),
-            Box::new(holders_first::HoldersFirst::default()),
-            Box::new(hours::Hours::default()),
-            Box::new(leases::Leases),
-            Box::new(marks::Marks::default()),
-            Box::new(one_owner::OneOwner::default()),
-            Box::new(readiness::Readiness),
-            Box::new(reasons::Reasons::default()),
-            Box::new(revocations::Revocations::default()),
-            Box::new(running::Running),
-            Box::new(seats::Seats),
-            Box::new(shutdown_lead::ShutdownLead),
-        ];
-        let books = Books::new(servers, clients);
-        Self { books, invariants, violation: None, trace, hash: Hash::new(), grants: 0 }
+    pub(crate) fn new(plan: &Plan, servers: usize, seats: &[Seat]) -> Self {
+        let mut invariants = of_both_modes();
+        invariants.extend(match plan.mode {
+            Mode::General => of_general_mode(),
+            Mode::AutoVe => of_autove_mode(),
+        });
+        let books = Books::new(servers, seats.iter().map(|seat| seat.host).collect());
+        let (trace, hash) = (plan.trace, Hash::new());
+        Self { books, invariants, violation: None, trace, hash, grants: 0 }
     }
 
     /// Takes a fact in, and judges it. Only the first violation counts: what follows may follow

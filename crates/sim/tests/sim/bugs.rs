@@ -17,7 +17,7 @@ fn every_mistake_is_caught_by_its_own_invariant() {
 fn missed(bug: Bug) -> Option<String> {
     let mut seen = Vec::new();
     for seed in 0..SEEDS {
-        let plan = Plan { bug: Some(bug), ..plan(seed, 2, bug.profile(), 10) };
+        let plan = Plan { bug: Some(bug), mode: bug.mode(), ..plan(seed, 2, bug.profile(), 10) };
         let Some(violation) = run(&plan).violation else { continue };
         if violation.invariant == bug.breaks() {
             println!("{}: seed {seed}: {violation}", bug.as_str());

@@ -4,14 +4,15 @@ use ve_sim::{Plan, Profile, run};
 
 use crate::plan;
 
-fn nothing_is_broken(plan: &Plan) {
+pub(crate) fn nothing_is_broken(plan: &Plan) {
     let outcome = run(plan);
     if let Some(violation) = outcome.violation {
         panic!(
-            "{violation}\nreplay: cargo run -p ve-sim -- --seed {} --days {} --profile {} \
-             --clients {} --trace",
+            "{violation}\nreplay: cargo run -p ve-sim -- --seed {} --days {} --mode {} --profile \
+             {} --clients {} --trace",
             plan.seed,
             plan.days,
+            plan.mode,
             plan.profile.as_str(),
             plan.clients
         );

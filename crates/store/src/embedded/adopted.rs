@@ -5,17 +5,17 @@ use std::path::Path;
 use rusqlite::TransactionBehavior;
 use ve_core::node::event::Remembered;
 
-use super::{
-    connection::{self, Access},
-    open_file,
-    read::{Check, Ledger},
-    refuse_beyond_belief, refuse_damaged,
-    schema::{self, Format},
-    words, write,
-};
+use super::{open_file, read::Ledger, refuse_beyond_belief, schema::LEDGER, write};
 use crate::{
     high_water::HighWater,
+    host_marks::HostMarks,
     rules::Limits,
+    sqlite::{
+        check::{Check, refuse_damaged},
+        connection::{self, Access},
+        format::Format,
+        words,
+    },
     store::{Begun, LoadError},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 /// any reserve. The file is not changed.
 pub fn check_copy(path: &Path) -> Result<Remembered, LoadError> {
     let connection = connection::open(path, Access::Read)?;
-    if schema::recognise(&connection, path)? == Format::Empty {
+    if LEDGER.recognise(&connection, path)? == Format::Empty {
         return Err(LoadError::Foreign(path.to_path_buf()));
     }
     refuse_damaged(&connection, path, Check::Whole)?;
@@ -32,14 +32,20 @@ pub fn check_copy(path: &Path) -> Result<Remembered, LoadError> {
     Ok(remembered)
 }
 
-/// Raises a ledger that no one has open to `marks`, and notes that it may lack holders and how it
+/// Raises a ledger that no one has open to `marks` and joins its `hosts`, and notes that it may lack holders and how it
 /// began. It is whole in its file afterwards, with no log beside it.
-pub fn adopt(path: &Path, marks: &HighWater, begun: Begun) -> Result<(), LoadError> {
+pub fn adopt(
+    path: &Path,
+    marks: &HighWater,
+    hosts: &HostMarks,
+    begun: Begun,
+) -> Result<(), LoadError> {
     let (mut connection, _) = open_file(path, Limits::default(), |_| Ok(()))?;
     let adopted = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .and_then(|transaction| {
             write::raise(&transaction, marks)?;
+            write::join_hosts(&transaction, hosts)?;
             write::doubt(&transaction, Some(begun))?;
             transaction.commit()
         })

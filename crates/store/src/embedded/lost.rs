@@ -7,33 +7,38 @@
 //! stops counting as missing.
 
 use std::{
-    ffi::OsString,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, Row, Transaction};
-use ve_core::{
-    id::ServerKey,
-    node::event::Metered,
-    time::{DAY_MS, Utc},
-};
+use rusqlite::Transaction;
+use ve_core::{id::ServerKey, time::Utc};
 
 use super::{
     Embedded, change,
-    connection::{self, Access},
     read::Ledger,
-    schema::{self, Format},
-    take_over, words, write,
+    salvage::{hosts_left, salvage},
+    schema::LEDGER,
+    take_over, write,
 };
 use crate::{
     high_water::HighWater,
+    host_marks::HostMarks,
     reserve::{self, Content, Reserve},
-    rules::{Limits, MAX_NUMBER},
+    rules::Limits,
+    sqlite::{
+        aside::{free_name, put_aside},
+        connection::{self, Access},
+        format::Format,
+        words,
+    },
     store::{Begun, BegunCause, LoadError},
 };
+
+/// The word in the names of damaged files.
+pub(super) const DAMAGED: &str = "damaged";
 
 /// A ledger that is open, and what was found in its place.
 #[derive(Debug)]
@@ -200,7 +205,7 @@ fn look(path: &Path) -> Result<Look, LoadError> {
         return Ok(Look::Nothing);
     }
     let opened = connection::open(path, Access::Read);
-    match opened.and_then(|connection| schema::recognise(&connection, path)) {
+    match opened.and_then(|connection| LEDGER.recognise(&connection, path)) {
         Ok(Format::Empty) => Ok(Look::Nothing),
         Ok(Format::Steps(_)) | Err(LoadError::Damaged { .. }) => Ok(Look::Ledger),
         Err(LoadError::Foreign(_)) if !connection::is_database(path) => Ok(Look::Noise),
@@ -232,11 +237,13 @@ fn begin_anew(
     now: Utc,
 ) -> Result<(Embedded, Finding), LoadError> {
     let is_of_other_server = matches!(why, Loss::OfOtherServer);
-    let word = if is_of_other_server { "foreign" } else { "damaged" };
+    let word = if is_of_other_server { "foreign" } else { DAMAGED };
     let damage = if let Loss::Damaged(damage) = why { Some(damage) } else { None };
     let salvaged = if damage.is_some() { salvage(path, now) } else { HighWater::default() };
     let from_reserve = reserve.as_ref().is_some_and(|content| !content.marks.is_empty());
     let from_ledger = !salvaged.is_empty();
+    // Another server's hosts are none of this one's.
+    let hosts = if is_of_other_server { HostMarks::default() } else { hosts_left(path) };
     let saved = save(path, reserve, &salvaged)?;
     let aside = put_aside(path, word, now)?;
     let cause = match (is_of_other_server, saved.is_empty()) {
@@ -244,7 +251,7 @@ fn begin_anew(
         (false, true) => BegunCause::LostEntirely,
         (false, false) => BegunCause::Lost,
     };
-    make(path, &saved, Begun { at: now, cause })?;
+    make(path, &saved, &hosts, Begun { at: now, cause })?;
     let limits = Limits::default();
     let (connection, _) = super::open_file(path, limits, |_| Ok(()))?;
     let store = Embedded::over(connection, path, limits, true)?;
@@ -273,126 +280,22 @@ fn save(
 }
 
 /// Makes a new ledger that has these marks from its first moment on.
-fn make(path: &Path, marks: &HighWater, begun: Begun) -> Result<(), LoadError> {
+fn make(path: &Path, marks: &HighWater, hosts: &HostMarks, begun: Begun) -> Result<(), LoadError> {
     connection::make_file(path)?;
     let mut connection = connection::open(path, Access::Write)?;
     connection::close_to_others(path)?;
     connection::use_shared_log(&connection, path)?;
     let mark = |transaction: &Transaction<'_>| {
         write::raise(transaction, marks)?;
+        write::join_hosts(transaction, hosts)?;
         write::doubt(transaction, Some(begun))
     };
-    schema::bring_up_to_date(&mut connection, Format::Empty, mark)
+    LEDGER
+        .bring_up_to_date(&mut connection, Format::Empty, mark)
         .and_then(|()| {
-            take_over(&mut connection, Format::Steps(schema::newest()), Limits::default())
+            take_over(&mut connection, Format::Steps(LEDGER.newest()), Limits::default())
         })
         .map_err(|error| words::load_error(path, &error))
-}
-
-/// Renames what is in the ledger's place, log first, and says where the ledger itself is now.
-fn put_aside(path: &Path, word: &str, now: Utc) -> Result<Option<PathBuf>, LoadError> {
-    let goal = free_name(path, word, now);
-    let mut aside = None;
-    for suffix in connection::SUFFIXES {
-        let (from, to) = (with_suffix(path, suffix), with_suffix(&goal, suffix));
-        // An empty ledger is one that was just made: nothing to keep.
-        if suffix.is_empty() && fs::metadata(&from).is_ok_and(|file| file.len() == 0) {
-            continue;
-        }
-        match fs::rename(&from, &to) {
-            Ok(()) if suffix.is_empty() => aside = Some(to),
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let why = format!("it can't be put aside: {error}");
-                return Err(LoadError::Unreadable { path: from, why });
-            }
-            _ => {}
-        }
-    }
-    connection::close_to_others(&goal)?;
-    connection::sync_folder(path).map_err(|error| connection::unreadable(path, &error))?;
-    Ok(aside)
-}
-
-/// `ledger.db.damaged-20261122T200803Z`, with a number behind it where that is taken.
-fn free_name(path: &Path, word: &str, now: Utc) -> PathBuf {
-    let stamp: String = now.to_string().chars().filter(char::is_ascii_digit).collect();
-    let (day, time) = stamp.split_at(8.min(stamp.len()));
-    let name = with_suffix(path, &format!(".{word}-{day}T{time}Z"));
-    let is_free = |name: &PathBuf| {
-        connection::SUFFIXES
-            .iter()
-            .all(|suffix| fs::symlink_metadata(with_suffix(name, suffix)).is_err())
-    };
-    let others = (2..1_000).map(|number| with_suffix(&name, &format!("-{number}")));
-    std::iter::once(name.clone()).chain(others).find(is_free).unwrap_or(name)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path.as_os_str());
-    name.push(suffix);
-    name.into()
-}
-
-/// Every mark that can be found at the ledger's place, in the reserve and in the ledger itself, whole
-/// or damaged. Nothing is changed; `now` is the wall clock.
-pub fn marks_left(path: &Path, now: Utc) -> HighWater {
-    let reserve = reserve::read(path).unwrap_or_default();
-    let ledger = match fs::metadata(path) {
-        Ok(_) => salvage(path, now),
-        Err(_) => HighWater::default(),
-    };
-    reserve.marks.joined(&ledger)
-}
-
-/// What can still be read of a damaged ledger's marks. Each is taken by itself: a page that is gone
-/// costs what was on it.
-fn salvage(path: &Path, now: Utc) -> HighWater {
-    let Ok(connection) = connection::open(path, Access::Read) else { return HighWater::default() };
-    let mut marks = HighWater::default();
-    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let sql = "SELECT position, last_session, time_mark FROM marks";
-    let read: Result<(u64, u64, Option<i64>), _> = connection.query_row(sql, [], row);
-    if let Ok((position, last_session, time)) = read {
-        let plausible = |number: u64| if number <= MAX_NUMBER { number } else { 0 };
-        (marks.position, marks.last_session) = (plausible(position), plausible(last_session));
-        marks.time = time.map(Utc).filter(|time| is_plausible(*time, now));
-    }
-    each(&connection, "SELECT license_id, version FROM versions", |row| {
-        if let Ok(id) = row.get_ref(0)?.as_str()?.parse() {
-            marks.versions.insert(id, row.get(1)?);
-        }
-        Ok(())
-    });
-    each(&connection, "SELECT license_id, version, used_ms, charged_to FROM meters", |row| {
-        let charged_to = row.get_ref(3)?.as_str().ok().and_then(|it| serde_json::from_str(it).ok());
-        if let Ok(id) = row.get_ref(0)?.as_str()?.parse() {
-            let metered = Metered { used_ms: row.get(2)?, charged_to: charged_to.flatten() };
-            if metered.used_ms <= MAX_NUMBER {
-                marks.meters.insert((id, row.get(1)?), metered);
-            }
-        }
-        Ok(())
-    });
-    marks
-}
-
-/// A time mark far ahead of the clock would end licenses for good; from a damaged file it is noise.
-fn is_plausible(time: Utc, now: Utc) -> bool {
-    time.0 <= now.plus_seconds((DAY_MS / 1_000).cast_signed()).0
-}
-
-/// Every row that can be read, until one can't.
-fn each(
-    connection: &Connection,
-    sql: &str,
-    mut take: impl FnMut(&Row<'_>) -> Result<(), rusqlite::Error>,
-) {
-    let Ok(mut statement) = connection.prepare(sql) else { return };
-    let Ok(mut rows) = statement.query([]) else { return };
-    while let Ok(Some(row)) = rows.next() {
-        // A row that makes no sense costs itself.
-        let _ = take(row);
-    }
 }
 
 #[cfg(test)]

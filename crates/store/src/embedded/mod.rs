@@ -1,6 +1,6 @@
 //! The engine of a server: `ledger.db`, one SQLite file with one writer, and `marks.reserve` beside it.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 use ve_core::{
@@ -9,29 +9,32 @@ use ve_core::{
 };
 
 mod adopted;
-mod connection;
 mod lost;
 mod read;
 mod read_only;
+mod salvage;
 mod schema;
-mod words;
 mod write;
 
 pub use self::{
     adopted::{adopt, check_copy},
-    lost::{Finding, Lost, Opened, ReserveFinding, marks_left},
+    lost::{Finding, Lost, Opened, ReserveFinding},
     read_only::ReadOnly,
+    salvage::{hosts_left, marks_left},
 };
-use self::{
-    connection::Access,
-    read::{Check, Ledger},
-    schema::Format,
-};
+use self::{read::Ledger, schema::LEDGER};
 use crate::{
     high_water::HighWater,
+    host_marks::HostMarks,
     place::FileId,
     reserve::{self, Content, Reserve},
     rules::{Limits, only_marks},
+    sqlite::{
+        check::{Check, refuse_damaged},
+        connection::{self, Access},
+        format::Format,
+        words,
+    },
     store::{AppendFailure, Begun, CloseError, Denied, LEDGER_GONE, LoadError, Store},
 };
 
@@ -151,6 +154,12 @@ impl Embedded {
         let _ = self.reserve.write(&self.content);
         Ok(())
     }
+
+    /// Joins marks of hosts from elsewhere with the ledger's, durably.
+    pub fn join_hosts(&mut self, marks: &HostMarks) -> Result<(), AppendFailure> {
+        change(&mut self.ledger, |transaction| write::join_hosts(transaction, marks))
+            .map_err(|error| AppendFailure::Ledger(words::of(&error)))
+    }
 }
 
 /// Changes a ledger in one transaction of its own.
@@ -171,7 +180,7 @@ fn open_file(
     approve: impl FnOnce(Format) -> Result<(), LoadError>,
 ) -> Result<(Connection, Format), LoadError> {
     let mut connection = connection::open(path, Access::Write)?;
-    let format = schema::recognise(&connection, path)?;
+    let format = LEDGER.recognise(&connection, path)?;
     approve(format)?;
     refuse_damaged(&connection, path, Check::Quick)?;
     connection::close_to_others(path)?;
@@ -188,13 +197,6 @@ fn refuse_beyond_belief(marks: &HighWater, path: &Path) -> Result<(), LoadError>
     Err(words::damaged(path.to_path_buf(), "it has numbers that are too high to be true"))
 }
 
-fn refuse_damaged(connection: &Connection, path: &Path, check: Check) -> Result<(), LoadError> {
-    match read::damage(connection, check).map_err(|error| words::load_error(path, &error))? {
-        Some(why) => Err(words::damaged(path.to_path_buf(), &why)),
-        None => Ok(()),
-    }
-}
-
 /// The file is ours and sound: from here on it may be written to.
 fn take_over(
     connection: &mut Connection,
@@ -205,7 +207,7 @@ fn take_over(
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
     connection::fold_at_close(connection)?;
-    schema::bring_up_to_date(connection, format, |_| Ok(()))
+    LEDGER.bring_up_to_date(connection, format, |_| Ok(()))
 }
 
 impl Store for Embedded {
@@ -250,22 +252,10 @@ impl Store for Embedded {
         self.ledger.denials(limit)
     }
 
-    /// Folds the log into the file. A reader that is busy keeps it from that, and is not waited for.
     fn close(mut self) -> Result<(), CloseError> {
         // The position and the last session's number, which lag behind.
         let _ = self.reserve.write(&self.content);
         let is_in_place = self.is_in_place();
-        let connection = self.ledger.connection;
-        if !is_in_place {
-            // What stands there now has a log of its own, which must not be taken away.
-            return connection::leave_log(&connection)
-                .and_then(|()| connection.close().map_err(|(_, error)| error))
-                .map_err(|error| CloseError(words::of(&error)));
-        }
-        let folded = connection
-            .busy_timeout(Duration::ZERO)
-            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-        let closed = connection.close().map_err(|(_, error)| error);
-        folded.and(closed).map_err(|error| CloseError(words::of(&error)))
+        connection::close(self.ledger.connection, is_in_place)
     }
 }

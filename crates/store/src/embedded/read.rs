@@ -1,16 +1,20 @@
 //! Tables back into values, each question in one transaction, so that all its answers belong together.
 
-use std::{error::Error, path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, types::Type};
-use serde::de::DeserializeOwned;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use ve_core::{
-    node::event::{BlockedRun, Metered, Record, Remembered},
+    node::event::{BlockedRun, Metered, Record, Remembered, RetiredHost},
     time::Utc,
 };
 
-use super::words;
-use crate::store::{Begun, Denied, LoadError};
+use crate::{
+    sqlite::{
+        rows::{json, parsed, rows},
+        words,
+    },
+    store::{Begun, Denied, LoadError},
+};
 
 /// An open file with a ledger in it.
 #[derive(Debug)]
@@ -68,6 +72,8 @@ fn remembered(transaction: &Transaction<'_>) -> Result<Remembered, rusqlite::Err
     let blocked = "SELECT host, emulator, run FROM blocked ORDER BY host, emulator";
     let versions = "SELECT license_id, version FROM versions";
     let meters = "SELECT license_id, version, used_ms, charged_to FROM meters";
+    let retired = "SELECT host, at, name, home FROM retired_hosts";
+    let homed = "SELECT home, count FROM homed";
     let (position, last_session, time_mark, may_lack_holders) =
         transaction.query_row(marks, [], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?, row.get(3)?))
@@ -87,55 +93,14 @@ fn remembered(transaction: &Transaction<'_>) -> Result<Remembered, rusqlite::Err
         })?,
         time_mark: time_mark.map(Utc),
         may_lack_holders,
+        retired_hosts: rows(transaction, retired, [], |row| {
+            let (at, name) = (Utc(row.get(1)?), parsed(row, 2)?);
+            Ok((parsed(row, 0)?, RetiredHost { at, name, home: parsed(row, 3)? }))
+        })?,
+        homed: rows(transaction, homed, [], |row| Ok((parsed(row, 0)?, row.get(1)?)))?,
     })
-}
-
-/// How closely a file is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Check {
-    /// Every page.
-    Quick,
-    /// Every page and whether indexes agree with their tables.
-    Whole,
-}
-
-/// What stands first where something is not as it should be; `None` when all is.
-pub(super) fn damage(
-    connection: &Connection,
-    check: Check,
-) -> Result<Option<String>, rusqlite::Error> {
-    let sql = match check {
-        Check::Quick => "PRAGMA quick_check(1)",
-        Check::Whole => "PRAGMA integrity_check(1)",
-    };
-    let found: String = connection.query_row(sql, [], |row| row.get(0))?;
-    Ok((found != "ok").then_some(found))
 }
 
 fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-fn rows<T, All: FromIterator<T>>(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: impl Params,
-    read: impl FnMut(&Row<'_>) -> Result<T, rusqlite::Error>,
-) -> Result<All, rusqlite::Error> {
-    transaction.prepare_cached(sql)?.query_map(parameters, read)?.collect()
-}
-
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, rusqlite::Error> {
-    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|why| misfit(column, why))
-}
-
-fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
-    row: &Row<'_>,
-    column: usize,
-) -> Result<T, rusqlite::Error> {
-    row.get_ref(column)?.as_str()?.parse().map_err(|why| misfit(column, why))
-}
-
-fn misfit(column: usize, why: impl Error + Send + Sync + 'static) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(why))
 }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use ve_core::node::event::{Record, Remembered};
 
-use super::{
-    connection::{self, Access},
-    read::Ledger,
-    schema::{self, Format},
-    words,
-};
+use super::{read::Ledger, schema::LEDGER};
 use crate::{
     reserve,
+    sqlite::{
+        connection::{self, Access},
+        copy::copy_to,
+        format::Format,
+    },
     store::{Begun, CopyError, Denied, LoadError},
 };
 
@@ -26,14 +26,14 @@ pub struct ReadOnly {
 impl ReadOnly {
     /// Opens the ledger at `path`. A home that has none yet reads as an empty one, and none is made.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        if is_missing(path) {
+        if connection::is_missing(path) {
             return Ok(Self { ledger: None, path: path.to_path_buf() });
         }
         let connection = connection::open(path, Access::Read)?;
-        let ledger = match schema::recognise(&connection, path)? {
+        let ledger = match LEDGER.recognise(&connection, path)? {
             Format::Empty => None,
             Format::Steps(found) => {
-                schema::refuse_older(path, found)?;
+                LEDGER.refuse_older(path, found)?;
                 Some(Ledger { connection, path: path.to_path_buf() })
             }
         };
@@ -65,21 +65,7 @@ impl ReadOnly {
     /// is durable when its caller has flushed it.
     pub fn copy_to(&mut self, copy: &Path) -> Result<bool, CopyError> {
         let Some(ledger) = &self.ledger else { return Ok(false) };
-        let failed = |error: &rusqlite::Error| CopyError {
-            copy: copy.to_path_buf(),
-            why: words::of(error),
-            is_full: words::is_full(error),
-        };
-        let name = copy.to_str().ok_or_else(|| CopyError {
-            copy: copy.to_path_buf(),
-            why: "its name is not UTF-8 text".to_string(),
-            is_full: false,
-        })?;
-        ledger
-            .connection
-            .execute("VACUUM INTO ?1", [name])
-            .map(|_| true)
-            .map_err(|error| failed(&error))
+        copy_to(&ledger.connection, copy).map(|()| true)
     }
 
     /// The audit trail: at most `limit` records, the newest first.
@@ -91,9 +77,4 @@ impl ReadOnly {
     pub fn denials(&mut self, limit: usize) -> Result<Vec<Denied>, LoadError> {
         self.ledger.as_mut().map_or_else(|| Ok(Vec::new()), |ledger| ledger.denials(limit))
     }
-}
-
-/// No file in a folder that is there; without the folder, the path is probably wrong.
-fn is_missing(path: &Path) -> bool {
-    path.try_exists().is_ok_and(|exists| !exists) && connection::folder_of(path).is_dir()
 }

@@ -47,6 +47,20 @@ CREATE TABLE versions (
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The second copy of what instances.db knows of retired hosts.
+CREATE TABLE retired_hosts (
+    host TEXT PRIMARY KEY,          -- the host's key, hexadecimal
+    at INTEGER NOT NULL,            -- seconds since 1970, UTC
+    name TEXT NOT NULL,
+    home TEXT NOT NULL              -- the license whose instance it had
+) STRICT, WITHOUT ROWID;
+
+-- How many hosts were at home with each license of this server.
+CREATE TABLE homed (
+    home TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE meters (
     license_id TEXT NOT NULL,
     version INTEGER NOT NULL,

@@ -3,15 +3,16 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use ve_core::{
-    id::{ServerKey, SessionNumber},
-    node::event::{BlockedRun, Event, Record, SessionRecord},
+    id::{HostKey, ServerKey, SessionNumber},
+    node::event::{BlockedRun, Event, Record, RetiredHost, SessionRecord},
     time::Utc,
 };
 
-use super::words;
 use crate::{
     high_water::HighWater,
+    host_marks::HostMarks,
     rules::{Limits, Marks, Shelf},
+    sqlite::words,
     store::{AppendFailure, Begun},
 };
 
@@ -65,6 +66,34 @@ pub(super) fn raise(
                time_mark = MAX(COALESCE(time_mark, ?3), COALESCE(?3, time_mark))";
     let time = marks.time.map(|time| time.0);
     execute(transaction, sql, params![marks.position, marks.last_session, time])
+}
+
+/// Joins marks of hosts from elsewhere with the ledger's.
+pub(super) fn join_hosts(
+    transaction: &Transaction<'_>,
+    marks: &HostMarks,
+) -> Result<(), rusqlite::Error> {
+    for (host, retired) in &marks.retired {
+        retire(transaction, *host, retired)?;
+    }
+    for (home, count) in &marks.homed {
+        let sql = "INSERT INTO homed (home, count) VALUES (?1, ?2)
+                   ON CONFLICT DO UPDATE SET count = MAX(count, excluded.count)";
+        execute(transaction, sql, params![home.as_str(), count])?;
+    }
+    Ok(())
+}
+
+/// Retired is for ever: the first time stays.
+fn retire(
+    transaction: &Transaction<'_>,
+    host: HostKey,
+    RetiredHost { at, name, home }: &RetiredHost,
+) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT INTO retired_hosts (host, at, name, home) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT DO NOTHING";
+    let row = params![host.to_string(), at.0, name.as_str(), home.as_str()];
+    execute(transaction, sql, row)
 }
 
 /// From now on the ledger may lack holders, and this is how it came to be.
@@ -243,7 +272,15 @@ fn apply(transaction: &Transaction<'_>, event: &Event) -> Result<(), rusqlite::E
         Event::HoldersUnknown { unknown } => {
             execute(transaction, "UPDATE marks SET may_lack_holders = ?1", params![unknown])
         }
-        Event::TimeMarked { .. } | Event::Denied(_) => Ok(()),
+        Event::HostRetired { host, name, home, at, .. } => {
+            let retired = RetiredHost { at: *at, name: name.clone(), home: home.clone() };
+            retire(transaction, *host, &retired)
+        }
+        Event::HostsHomed { home, count } => {
+            let sql = "INSERT OR REPLACE INTO homed (home, count) VALUES (?1, ?2)";
+            execute(transaction, sql, params![home.as_str(), count])
+        }
+        Event::HostRegistered { .. } | Event::TimeMarked { .. } | Event::Denied(_) => Ok(()),
     }
 }
 

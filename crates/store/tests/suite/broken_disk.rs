@@ -39,33 +39,50 @@ fn child_appends_while_flushes_fail() {
     store.close().expect("a tidy end");
 }
 
-fn with_failing_flushes(command: &[&str], ledger: &Path) -> std::io::Result<std::process::Output> {
+fn with_failing_flushes(
+    command: &[&str],
+    variable: &str,
+    path: &Path,
+) -> std::io::Result<std::process::Output> {
     Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"])
         .args(["-e", FAILING_FLUSHES])
         .args(command)
-        .env(LEDGER, ledger)
+        .env(variable, path)
         .output()
+}
+
+/// Runs a child test, whose variable names its path, with a disk that fails for a while; says whether
+/// that can be done here.
+pub(crate) fn run_with_failing_flushes(child: &str, variable: &str, path: &Path) -> bool {
+    match with_failing_flushes(&["true"], variable, path) {
+        Ok(probe) if probe.status.success() => {}
+        Ok(probe) => {
+            let why = String::from_utf8_lossy(&probe.stderr).into_owned();
+            ve_testbed::skip(format_args!("strace can't trace here: {why}"));
+            return false;
+        }
+        Err(why) => {
+            ve_testbed::skip(format_args!("strace is not installed: {why}"));
+            return false;
+        }
+    }
+    let exe = env::current_exe().expect("this program");
+    let exe = exe.to_str().expect("a path in UTF-8");
+    let command = [exe, "--exact", child, "--ignored", "--nocapture"];
+    let output = with_failing_flushes(&command, variable, path).expect("strace runs");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    true
 }
 
 #[test]
 fn a_disk_that_fails_for_a_while_costs_only_what_it_refused() {
     let home = Home::new();
-    match with_failing_flushes(&["true"], &home.ledger()) {
-        Ok(probe) if probe.status.success() => {}
-        Ok(probe) => {
-            let why = String::from_utf8_lossy(&probe.stderr).into_owned();
-            return ve_testbed::skip(format_args!("strace can't trace here: {why}"));
-        }
-        Err(why) => return ve_testbed::skip(format_args!("strace is not installed: {why}")),
-    }
-    let exe = env::current_exe().expect("this program");
     let child = "broken_disk::child_appends_while_flushes_fail";
-    let exe = exe.to_str().expect("a path in UTF-8");
-    let command = [exe, "--exact", child, "--ignored", "--nocapture"];
-    let output = with_failing_flushes(&command, &home.ledger()).expect("strace runs");
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    if !run_with_failing_flushes(child, LEDGER, &home.ledger()) {
+        return;
+    }
     let remembered = home.open().remember().expect("a sound ledger");
     assert_eq!(remembered.position, APPENDS);
     assert_eq!(remembered.sessions.len() as u64, APPENDS - 3);

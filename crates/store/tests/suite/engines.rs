@@ -7,8 +7,8 @@ use ve_core::{
 use ve_store::{AppendFailure, Limits, MAX_DENIALS, MAX_RECORDS, Memory, Store};
 
 use crate::events::{
-    Home, blocked, closed, denied, license, marked, metered, name, opened, record, seen, session,
-    used,
+    Home, blocked, closed, denied, homed, host, license, marked, metered, name, opened, record,
+    registered, retired, retired_host, seen, session, used,
 };
 
 fn on_every_engine(limits: Limits, check: impl Fn(&mut dyn Store)) {
@@ -106,6 +106,35 @@ fn versions_hours_and_the_time_mark_only_go_up() {
         ..remembered(8)
     };
     adds_up(&events, &expected);
+}
+
+#[test]
+fn a_retired_host_stays_retired_as_it_was_first() {
+    let events = [retired(1, 1, 100), retired(2, 2, 200), registered(1), retired(1, 2, 300)];
+    let retired_hosts = [(host(1), retired_host(1, 100)), (host(2), retired_host(2, 200))].into();
+    adds_up(&events, &Remembered { retired_hosts, ..remembered(4) });
+}
+
+#[test]
+fn the_last_count_of_hosts_at_home_counts() {
+    let events = [homed(1, 7), homed(2, 1), homed(1, 5), registered(3)];
+    let homed = [(license(1), 5), (license(2), 1)].into();
+    adds_up(&events, &Remembered { homed, ..remembered(4) });
+}
+
+/// What happened to hosts is in the audit trail; how many there are is not.
+#[test]
+fn the_trail_names_hosts_and_does_not_count_them() {
+    let batch = [record(1, registered(1)), record(2, homed(1, 1)), record(3, retired(1, 1, 9))];
+    on_every_engine(Limits::default(), |store| {
+        store.append(&[&batch]).expect("durable");
+        assert_eq!(store.records(9), Ok(vec![batch[2].clone(), batch[0].clone()]));
+        // The reserve is for marks of licenses and of time.
+        for record in &batch {
+            let refused = store.reserve(std::slice::from_ref(record));
+            assert!(matches!(refused, Err(AppendFailure::Batch { .. })), "{refused:?}");
+        }
+    });
 }
 
 #[test]

@@ -6,7 +6,10 @@ use tempfile::TempDir;
 use ve_core::{
     id::{BootId, HostKey, LicenseId, RunId, SessionId, SessionNumber},
     license::ProductVersion,
-    node::event::{BlockedRun, CloseCause, Denial, Event, Metered, Record, SessionRecord},
+    node::event::{
+        BlockedRun, CloseCause, Denial, Event, Metered, Record, RegisteredBy, RetiredHost,
+        SessionRecord,
+    },
     reason::{ReasonCode, Refusal},
     text::Name,
     time::{Elapsed, Moment, Utc},
@@ -141,4 +144,29 @@ pub(crate) fn metered(used_ms: u64) -> Metered {
 
 pub(crate) fn marked(seconds: i64) -> Event {
     Event::TimeMarked { mark: Utc(seconds) }
+}
+
+pub(crate) fn registered(host_number: u8) -> Event {
+    let (name, address) = (name("emu-1"), name("192.0.2.17:40000"));
+    Event::HostRegistered {
+        host: host(host_number),
+        name,
+        home: license(1),
+        address,
+        by: RegisteredBy::Login,
+    }
+}
+
+pub(crate) fn retired(host_number: u8, license_number: u8, seconds: i64) -> Event {
+    let (name, home, at) = (name("emu-1"), license(license_number), Utc(seconds));
+    Event::HostRetired { host: host(host_number), name, home, here: true, at }
+}
+
+/// What is remembered of a host that was retired with [`retired`].
+pub(crate) fn retired_host(license_number: u8, seconds: i64) -> RetiredHost {
+    RetiredHost { at: Utc(seconds), name: name("emu-1"), home: license(license_number) }
+}
+
+pub(crate) fn homed(license_number: u8, count: u64) -> Event {
+    Event::HostsHomed { home: license(license_number), count }
 }

@@ -4,10 +4,13 @@ use std::{fs, path::PathBuf};
 
 use ve_core::time::Utc;
 use ve_store::{
-    Begun, BegunCause, HighWater, LoadError, ReadOnly, Store, adopt, check_copy, marks_left,
+    Begun, BegunCause, HighWater, HostMarks, LoadError, ReadOnly, Store, adopt, check_copy,
+    hosts_left, marks_left,
 };
 
-use crate::events::{Home, license, marked, metered, opened, record, seen, used};
+use crate::events::{
+    Home, homed, host, license, marked, metered, opened, record, retired, retired_host, seen, used,
+};
 
 const BEGUN: Begun = Begun { at: Utc(9), cause: BegunCause::Restored };
 
@@ -50,7 +53,7 @@ fn a_copy_that_can_not_be_written_says_so() {
     let copy = home.ledger().with_file_name("nowhere").join("copy");
     let error = ReadOnly::open(&home.ledger()).expect("a reader").copy_to(&copy);
     let error = error.expect_err("no such folder");
-    assert!(error.to_string().contains("nowhere/copy, can't be written: "), "{error}");
+    assert!(error.to_string().contains("nowhere/copy can't be written: "), "{error}");
 }
 
 #[test]
@@ -76,6 +79,8 @@ fn an_adopted_copy_has_the_higher_of_all_marks_and_may_lack_holders() {
     let mut server = home.open();
     let first = [record(1, opened(1)), record(2, used(1, 1, 500)), record(3, marked(70))];
     server.append(&[&first]).expect("durable");
+    let of_hosts = [record(4, retired(1, 1, 50)), record(5, homed(1, 3)), record(6, homed(2, 9))];
+    server.append(&[&of_hosts]).expect("durable");
     let (elsewhere, copy) = copy_of(&home);
     let marks = HighWater {
         position: 90,
@@ -84,9 +89,13 @@ fn an_adopted_copy_has_the_higher_of_all_marks_and_may_lack_holders() {
         versions: [(license(1), 3)].into(),
         meters: [((license(1), 1), metered(400)), ((license(2), 1), metered(800))].into(),
     };
-    adopt(&copy, &marks, BEGUN).expect("adopted");
+    let hosts = HostMarks {
+        retired: [(host(1), retired_host(2, 60)), (host(2), retired_host(1, 70))].into(),
+        homed: [(license(1), 4), (license(2), 8)].into(),
+    };
+    adopt(&copy, &marks, &hosts, BEGUN).expect("adopted");
     // Once more changes nothing.
-    adopt(&copy, &marks, BEGUN).expect("adopted");
+    adopt(&copy, &marks, &hosts, BEGUN).expect("adopted");
     assert!(!elsewhere.log().exists() && !elsewhere.reserve().exists());
     let remembered = check_copy(&copy).expect("a ledger");
     let expected = HighWater {
@@ -96,6 +105,13 @@ fn an_adopted_copy_has_the_higher_of_all_marks_and_may_lack_holders() {
     };
     assert_eq!(HighWater::of(&remembered), expected);
     assert!(remembered.may_lack_holders && remembered.sessions.len() == 1);
+    // The first retirement and the higher count stay.
+    let expected = HostMarks {
+        retired: [(host(1), retired_host(1, 50)), (host(2), retired_host(1, 70))].into(),
+        homed: [(license(1), 4), (license(2), 9)].into(),
+    };
+    assert_eq!(HostMarks::of(&remembered), expected);
+    assert_eq!(hosts_left(&copy), expected);
     assert_eq!(elsewhere.open().begun(), Ok(Some(BEGUN)));
 }
 
@@ -120,4 +136,22 @@ fn a_ledger_that_stays_is_raised_and_keeps_what_is_higher() {
     assert_eq!(marks_left(&home.ledger(), Utc(0)), raised);
     fs::remove_file(home.reserve()).expect("removed");
     assert_eq!(home.open().remember().map(|it| HighWater::of(&it)), Ok(raised));
+}
+
+#[test]
+fn a_ledger_that_stays_joins_the_hosts_of_another() {
+    let home = Home::new();
+    let mut store = home.open();
+    store.append(&[&[record(1, retired(1, 1, 50)), record(2, homed(1, 3))]]).expect("durable");
+    let other =
+        HostMarks { retired: [(host(2), retired_host(1, 70))].into(), ..HostMarks::default() };
+    for _ in 0..2 {
+        store.join_hosts(&other).expect("durable");
+    }
+    drop(store);
+    let expected = HostMarks {
+        retired: [(host(1), retired_host(1, 50)), (host(2), retired_host(1, 70))].into(),
+        homed: [(license(1), 3)].into(),
+    };
+    assert_eq!(HostMarks::of(&home.open().remember().expect("a ledger")), expected);
 }

@@ -8,7 +8,8 @@ use ve_core::{
 use ve_store::{Limits, Memory, Store};
 
 use crate::events::{
-    Home, blocked, closed, denied, host, marked, name, record, seen, session, used,
+    Home, blocked, closed, denied, homed, host, marked, name, record, registered, retired, seen,
+    session, used,
 };
 
 const LIMITS: Limits = Limits { records: 12, denials: 4, pages: None };
@@ -42,6 +43,9 @@ fn event() -> impl Strategy<Value = Event> {
             let (number, product_code) = (SessionNumber(number), name("Charon-SSP/4U+"));
             Event::SessionPlaced { number, section, product_code }
         }),
+        1 => (0_u8..3, 0_u8..2, 0_i64..9).prop_map(|(host, home, at)| retired(host, home, at)),
+        1 => (0_u8..2, 0_u64..9).prop_map(|(home, count)| homed(home, count)),
+        1 => (0_u8..3).prop_map(registered),
         1 => any::<bool>().prop_map(|unknown| Event::HoldersUnknown { unknown }),
         2 => Just(denied()),
     ]

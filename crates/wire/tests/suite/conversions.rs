@@ -14,7 +14,7 @@ use ve_wire::{
 };
 
 /// Text of every kind: good names, long ones, and characters that no name may hold.
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-zA-Z0-9/. -]{0,20}",
         "\\PC{0,140}",
@@ -27,7 +27,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![vec(any::<u8>(), 16), vec(any::<u8>(), 32), vec(any::<u8>(), 0..40)]
 }
 
@@ -47,6 +47,7 @@ prop_compose! {
         let (nonce, session, run) = ids;
         let (cpus, memory_mb) = if small { (cpus % 70_000, memory_mb % (1 << 41)) } else { numbers };
         proto::Login {
+            facts: None,
             request_id: 1, nonce, product, version, virtual_hardware, cpus, memory_mb, passphrase,
             emulator, session, run, probe: false, witnesses: Vec::new(),
         }
@@ -54,7 +55,7 @@ prop_compose! {
 }
 
 /// A refusal that is fit for a log and for the wire.
-fn is_sound(refusal: &Refusal) -> Result<(), TestCaseError> {
+pub(crate) fn is_sound(refusal: &Refusal) -> Result<(), TestCaseError> {
     prop_assert_eq!(refusal.code, ReasonCode::BadRequest);
     prop_assert!(refusal.sentence.len() <= MAX_SENTENCE_BYTES);
     prop_assert!(!refusal.sentence.chars().any(char::is_control), "{}", refusal.sentence);
@@ -131,17 +132,17 @@ proptest! {
 
     #[test]
     fn a_grant_from_outside_is_whole_or_none(
-        texts in (text(), text(), text(), text()),
+        texts in (text(), text(), text(), text(), text()),
         durations_ms in (any::<u64>(), any::<u64>(), any::<u64>()),
         has_marks in any::<bool>(),
         times in (any::<Option<i64>>(), any::<Option<u64>>()),
     ) {
-        let (license_id, customer, product_code, virtual_hardware) = texts;
+        let (license_id, customer, product_code, virtual_hardware, home) = texts;
         let (grace_ms, check_interval_ms, lease_ms) = durations_ms;
         let message = proto::Grant {
             license_id, customer, product_code, virtual_hardware, grace_ms, check_interval_ms,
             lease_ms, marks: has_marks.then(proto::Marks::default), expires: times.0,
-            remaining_ms: times.1, ..proto::Grant::default()
+            remaining_ms: times.1, home, ..proto::Grant::default()
         };
         match convert::grant(&message, SessionId([7; 16])) {
             Ok(grant) => prop_assert_eq!(convert::grant_message(&grant), message),
@@ -153,6 +154,7 @@ proptest! {
 #[test]
 fn a_grant_comes_back_as_it_was() {
     let message = proto::Grant {
+        home: "01.00000001.002.045".into(),
         license_id: "01.00000001.002.044".into(),
         customer: "Stromasys/Testing".into(),
         product_code: "Charon-SSP/ALL".into(),

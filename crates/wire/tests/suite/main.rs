@@ -2,7 +2,9 @@
 
 mod certificates;
 mod conversions;
+mod facts;
 mod frames;
+mod peers;
 mod published;
 mod server;
 mod statements;

@@ -2,7 +2,12 @@
 
 use std::{fs, path::PathBuf};
 
-use ve_core::{reason::ReasonCode, text::MAX_NAME_BYTES};
+use ve_core::{
+    node::peer::{MAX_CHANGES, MAX_PRESENCES, WINDOW},
+    reason::ReasonCode,
+    registry::changes::MAX_SPANS,
+    text::MAX_NAME_BYTES,
+};
 use ve_wire::limits;
 
 fn read(path: &str) -> String {
@@ -40,6 +45,19 @@ fn the_proto_states_the_limits_that_are_kept() {
         format!("at most {} bytes, for a person", limits::MAX_SENTENCE_BYTES),
         format!("0 to {} earlier grants", limits::MAX_WITNESSES),
         format!("a statement of at most {} bytes", limits::MAX_WITNESS_BYTES),
+        format!("1 to {} compact JWS", limits::MAX_CREDENTIALS),
+        format!("0 to {} receipts", limits::MAX_RECEIPTS),
+        format!("of at most {} bytes each", limits::MAX_RECEIPT_BYTES),
+        format!("bytes document = 2; 1 to {}", limits::MAX_IDENTITY_DOCUMENT_BYTES),
+        format!("bytes signature = 3; 1 to {}", limits::MAX_IDENTITY_SIGNATURE_BYTES),
+        format!("Messages of both sides have at most {}", limits::MAX_PEER_MESSAGE_BYTES),
+        format!("0 to {} (the end of the year 9999)", limits::MAX_UTC_SECONDS),
+        format!("numbers of changes at most 2^{}.", limits::MAX_CHANGE_NUMBER.ilog2()),
+        format!("1 to 2^{} uint32 state", limits::MAX_REVISION.ilog2()),
+        format!("1 to {MAX_SPANS}: the sender's own"),
+        format!("At most {WINDOW} of these are on their way"),
+        format!("0 to {MAX_CHANGES} in the order of their numbers"),
+        format!("0 to {MAX_PRESENCES} present and gone together"),
     ] {
         assert!(proto.contains(&sentence), "the .proto doesn't say: {sentence}");
     }
@@ -80,5 +98,8 @@ const _: () = {
     assert!(limits::MAX_STATEMENT_BYTES + 1_024 <= limits::MAX_SERVER_MESSAGE_BYTES);
     let witnesses = limits::MAX_WITNESSES * (limits::MAX_WITNESS_BYTES + 128);
     let texts = 5 * (MAX_NAME_BYTES + 4);
-    assert!(witnesses + texts + 1_024 <= limits::MAX_CLIENT_MESSAGE_BYTES);
+    let receipts = limits::MAX_RECEIPTS * (limits::MAX_RECEIPT_BYTES + 4);
+    let identity = limits::MAX_IDENTITY_DOCUMENT_BYTES + limits::MAX_IDENTITY_SIGNATURE_BYTES;
+    let facts = receipts + identity + MAX_NAME_BYTES + 128;
+    assert!(witnesses + texts + facts + 1_024 <= limits::MAX_CLIENT_MESSAGE_BYTES);
 };

@@ -30,6 +30,8 @@ const MARKS: Marks = Marks {
 fn longest() -> Grant {
     let name = || "x".repeat(MAX_NAME_BYTES).parse().expect("a name");
     Grant {
+        home: Some("01.00000001.002.044".parse().expect("an ID")),
+        receipt: None,
         session: SESSION,
         license_id: "01.00000001.002.044".parse().expect("an ID"),
         customer: name(),
@@ -124,6 +126,7 @@ fn a_login_shows_few_and_short_ones() {
         session: vec![1; 16],
         nonce: vec![1; 32],
         witnesses,
+        facts: Some(convert::facts_message(&crate::facts::longest())),
         ..proto::Login::default()
     };
     let grant = server.seal(Some(SESSION), granted());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ve_core::{
     id::SessionNumber,
     node::{
-        event::{AppendError, Event, Metered, Record, Remembered, SessionRecord},
+        event::{AppendError, Event, Metered, Record, Remembered, RetiredHost, SessionRecord},
         io::{AppendId, Durable},
     },
 };
@@ -179,7 +179,14 @@ pub(crate) fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> Remembe
             Event::TimeMarked { mark } => {
                 remembered.time_mark = remembered.time_mark.max(Some(*mark));
             }
-            Event::Denied(_) => {}
+            Event::HostRetired { host, name, home, at, .. } => {
+                let retired = RetiredHost { at: *at, name: name.clone(), home: home.clone() };
+                remembered.retired_hosts.entry(*host).or_insert(retired);
+            }
+            Event::HostsHomed { home, count } => {
+                remembered.homed.insert(home.clone(), *count);
+            }
+            Event::HostRegistered { .. } | Event::Denied(_) => {}
         }
     }
     remembered.sessions = sessions.into_values().collect();

@@ -8,7 +8,7 @@ use ve_core::{
     select::Wanted,
 };
 
-use super::{name, server::witness};
+use super::{FactsBuilder, name, server::witness};
 
 /// A login that is being written.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub(crate) struct LoginBuilder(Login);
 /// A first login of the emulator of this name: a `Charon-SSP/4M` 5.1 with 1 CPU and 64 MB, run 1.
 pub(crate) fn emulator(emulator: &str) -> LoginBuilder {
     LoginBuilder(Login {
+        facts: None,
         product: name("Charon-SSP"),
         wanted: Wanted {
             hardware: name("Charon-SSP/4M"),
@@ -90,6 +91,12 @@ impl LoginBuilder {
     /// The login of the same run that `grant` was for, as a client makes it after a loss.
     pub(crate) fn back_with(self, grant: &Grant) -> Self {
         self.session(grant.session).showing(grant)
+    }
+
+    /// The login of a host that says this of itself.
+    pub(crate) fn on(mut self, facts: FactsBuilder) -> Self {
+        self.0.facts = Some(facts.0);
+        self
     }
 
     pub(crate) fn build(self) -> Login {

@@ -1,13 +1,17 @@
 //! A server to tell stories about.
 
+mod facts;
 mod ledger;
 mod license;
 mod login;
+mod registry;
 mod server;
 
+pub(crate) use facts::{FactsBuilder, facts};
 pub(crate) use ledger::{Disk, fold};
 pub(crate) use license::{LicenseBuilder, SectionBuilder, digest, license, section};
 pub(crate) use login::{LoginBuilder, emulator, session_id};
+pub(crate) use registry::RegistryFile;
 pub(crate) use server::{HEARTBEAT_TIMEOUT_MS, Server, WALL_AT_START, machine, witness};
 
 use ve_core::{

@@ -6,18 +6,19 @@ use ve_core::{
     fingerprint::{Component, Machine, Reading},
     grant::{Grant, Witness},
     id::{BootId, HostKey, LinkId, SessionId, SessionNumber},
-    license::{License, Verified},
+    license::{Credential, License, Verified},
     node::{
         Node, Settings,
         event::{Event, Record},
         io::{Answer, Ask, Effect, Input, Note, RequestId, Ticket, UnusableLicense},
     },
     reason::Refusal,
+    registry::HostEntry,
     time::{Elapsed, Now, Utc},
 };
 
 use super::{
-    LicenseBuilder, LoginBuilder, digest,
+    LicenseBuilder, LoginBuilder, RegistryFile, digest,
     ledger::{Disk, Ledger, fold},
     license::SERVER_KEY,
     name, session_id,
@@ -52,6 +53,7 @@ pub(crate) fn machine(cores: u8) -> Machine {
 pub(crate) struct Server {
     pub(crate) node: Node,
     pub(crate) ledger: Ledger,
+    pub(crate) registry: RegistryFile,
     /// Everything it did but appends and answers, since it was last taken.
     pub(crate) effects: Vec<Effect>,
     licenses: Vec<License>,
@@ -70,9 +72,11 @@ impl Server {
     /// A server at its first start, ready, with these licenses.
     pub(crate) fn with(licenses: impl IntoIterator<Item = LicenseBuilder>) -> Self {
         let now = Now { elapsed: Elapsed(BOOTED_BEFORE_MS), wall: WALL_AT_START };
+        let mut registry = RegistryFile::default();
         let mut server = Self {
-            node: Node::new(settings(1), fold(&[]), now),
+            node: Node::new(settings(1), fold(&[]), &registry.begin(), now),
             ledger: Ledger::new(),
+            registry,
             effects: Vec::new(),
             licenses: licenses.into_iter().map(LicenseBuilder::build).collect(),
             now,
@@ -110,10 +114,17 @@ impl Server {
     pub(crate) fn kill(&mut self, down_ms: u64) {
         self.move_clocks(down_ms);
         self.ledger.waiting.clear();
+        self.registry.waiting.clear();
+        self.registry.set_disk(Disk::Fine);
         self.ledger.disk = Disk::Fine;
         self.open.clear();
         self.effects.clear();
-        self.node = Node::new(settings(self.boot), self.ledger.remember(), self.now);
+        self.node = Node::new(
+            settings(self.boot),
+            self.ledger.remember(),
+            &self.registry.begin(),
+            self.now,
+        );
     }
 
     /// The machine crashes, and boots again `down_ms` later; its wall clock may be wrong then.
@@ -219,6 +230,13 @@ impl Server {
         true
     }
 
+    /// Settles the change of the registry that waits longest; whether there was one.
+    pub(crate) fn settle_enrolled(&mut self, succeeds: bool) -> bool {
+        let Some((id, outcome)) = self.registry.settle_one(succeeds) else { return false };
+        self.input(Input::Enrolled { id, outcome });
+        true
+    }
+
     /// Settles the append that waits longest with what the reserve says to it.
     pub(crate) fn reserve_one(&mut self) {
         if let Some((id, outcome)) = self.ledger.reserve_one() {
@@ -238,6 +256,11 @@ impl Server {
             Effect::Append { id, records } => {
                 if let Some(outcome) = self.ledger.append(id, records) {
                     self.node.handle(self.now, Input::Appended { id, outcome });
+                }
+            }
+            Effect::Enroll { id, batch } => {
+                if let Some(outcome) = self.registry.enroll(id, batch) {
+                    self.node.handle(self.now, Input::Enrolled { id, outcome });
                 }
             }
             Effect::Answer { link, request, answer } => {

@@ -12,6 +12,38 @@ impl Server {
         link
     }
 
+    /// A client of a host connects from an address.
+    pub(crate) fn link_of(&mut self, host: HostKey, address: &str) -> LinkId {
+        let link = LinkId(self.fresh());
+        let address = name(&format!("{address}:{}", 40_000 + link.0 % 20_000));
+        self.input(Input::LinkOpened { link, host, address });
+        self.open.insert(link);
+        link
+    }
+
+    /// Another server connects.
+    pub(crate) fn peer_link(&mut self, credential: Credential) -> LinkId {
+        let link = LinkId(self.fresh());
+        let peer = Verified::vouch(credential);
+        let address = name("10.9.9.9:8083");
+        self.input(Input::PeerOpened { link, peer, address, dialed: false });
+        link
+    }
+
+    /// The administrator retires a host; the reply, once there is one.
+    pub(crate) fn retire(&mut self, host: u8) -> Option<Result<String, Refusal>> {
+        let ticket: Ticket = self.fresh();
+        self.input(Input::Retire { ticket, host: HostKey([host; 32]) });
+        self.reply_to(ticket)
+    }
+
+    /// The administrator imports entries; the reply, once there is one.
+    pub(crate) fn import(&mut self, entries: Vec<HostEntry>) -> Option<Result<String, Refusal>> {
+        let ticket: Ticket = self.fresh();
+        self.input(Input::ImportHosts { ticket, entries });
+        self.reply_to(ticket)
+    }
+
     /// A link closes; its last bytes came right now.
     pub(crate) fn close(&mut self, link: LinkId) {
         self.close_silent(link, 0);

@@ -1,4 +1,4 @@
-//! One way to open a ledger, for writers and readers: every setting on every connection.
+//! One way to open a file, for writers and readers: every setting on every connection.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -11,9 +11,9 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::words;
-use crate::store::LoadError;
+use crate::store::{CloseError, LoadError};
 
-/// The ledger names sessions by their secret ids: nobody but its owner reads it.
+/// The ledger names sessions by their secret ids: nobody but the owner reads such a file.
 const FILE_MODE: u32 = 0o600;
 
 /// The length of the smallest SQLite file.
@@ -27,27 +27,27 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECKPOINT_PAGES: u32 = 1_000;
 
 /// What the log file is cut back to when a large transaction or a long reader made it grow, in bytes.
-pub(super) const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Room for every statement of this crate.
 const STATEMENTS_KEPT: usize = 32;
 
-/// A ledger's file and those that can stand beside it, the ledger last: it is moved after its logs.
-pub(super) const SUFFIXES: [&str; 4] = ["-journal", "-wal", "-shm", ""];
+/// A file and those that can stand beside it, the file itself last: it is moved after its logs.
+pub(crate) const SUFFIXES: [&str; 4] = ["-journal", "-wal", "-shm", ""];
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// Everything.
     Write,
     /// Nothing but read.
     Read,
 }
 
-/// Opens the ledger that is at `path`, by SQLite and by nothing else: closing a file that a process
+/// Opens the database that is at `path`, by SQLite and by nothing else: closing a file that a process
 /// opened on its own would end the locks of all the process's connections to it. Nothing of it is changed, not even when the connection is
 /// closed again, before [`fold_at_close`].
-pub(super) fn open(path: &Path, access: Access) -> Result<Connection, LoadError> {
+pub(crate) fn open(path: &Path, access: Access) -> Result<Connection, LoadError> {
     refuse_short(path)?;
     if access == Access::Read {
         roll_back(path);
@@ -65,7 +65,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection, rusqlite::Error> {
 }
 
 /// Whether SQLite can make something of the file at all.
-pub(super) fn is_database(path: &Path) -> bool {
+pub(crate) fn is_database(path: &Path) -> bool {
     let read =
         |connection: Connection| connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
     let is_noise = |error: &rusqlite::Error| {
@@ -104,24 +104,39 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// From here on the log is folded into the file when the last connection closes: the file has been
 /// checked, and is ours.
-pub(super) fn fold_at_close(connection: &Connection) -> Result<(), rusqlite::Error> {
+pub(crate) fn fold_at_close(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
 }
 
 /// The log is left alone when the connection closes: it may be another file's by now.
-pub(super) fn leave_log(connection: &Connection) -> Result<(), rusqlite::Error> {
+fn leave_log(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
 }
 
+/// Closes for good, the log folded into the file. A reader that is busy keeps it from that, and is
+/// not waited for. `is_in_place`: whether the path still
+/// leads to this file; what stands there else has a log of its own, which must not be taken away.
+pub(crate) fn close(connection: Connection, is_in_place: bool) -> Result<(), CloseError> {
+    let folded = if is_in_place {
+        connection
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+    } else {
+        leave_log(&connection)
+    };
+    let closed = connection.close().map_err(|(_, error)| error);
+    folded.and(closed).map_err(|error| CloseError(words::of(&error)))
+}
+
 /// Makes appends go to a log beside the file, which readers don't wait for.
-pub(super) fn use_shared_log(connection: &Connection, path: &Path) -> Result<(), LoadError> {
+pub(crate) fn use_shared_log(connection: &Connection, path: &Path) -> Result<(), LoadError> {
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
         .map_err(|error| words::load_error(path, &error))?;
     if mode == "wal" {
         return Ok(());
     }
-    let why = "its file system has no shared memory, which the ledger's log needs".to_string();
+    let why = "its file system has no shared memory, which its log needs".to_string();
     Err(LoadError::Unreadable { path: path.to_path_buf(), why })
 }
 
@@ -136,7 +151,7 @@ fn refuse_short(path: &Path) -> Result<(), LoadError> {
 
 /// Makes an empty file that only its owner reads, durably; says whether there was none. SQLite gives
 /// the files beside it the same mode and owner.
-pub(super) fn make_file(path: &Path) -> Result<bool, LoadError> {
+pub(crate) fn make_file(path: &Path) -> Result<bool, LoadError> {
     let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
     match made {
         Ok(_) => sync_folder(path).map(|()| true),
@@ -147,7 +162,7 @@ pub(super) fn make_file(path: &Path) -> Result<bool, LoadError> {
 }
 
 /// Takes the rights to read from everyone but the owner, should somebody have given them.
-pub(super) fn close_to_others(path: &Path) -> Result<(), LoadError> {
+pub(crate) fn close_to_others(path: &Path) -> Result<(), LoadError> {
     for suffix in SUFFIXES {
         let mut file = path.as_os_str().to_os_string();
         file.push(suffix);
@@ -169,16 +184,21 @@ fn take_rights(file: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(file, Permissions::from_mode(FILE_MODE))
 }
 
-pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
+/// No file in a folder that is there; without the folder, the path is probably wrong.
+pub(crate) fn is_missing(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|exists| !exists) && folder_of(path).is_dir()
+}
+
 /// Where the file is, or would be.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> LoadError {
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> LoadError {
     LoadError::Unreadable { path: path.to_path_buf(), why: error.to_string() }
 }
 

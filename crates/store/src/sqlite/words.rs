@@ -11,7 +11,7 @@ use crate::store::LoadError;
 const MAX_QUOTED: usize = 200;
 
 /// Why nothing was written or read, with SQLite's own name for it.
-pub(super) fn of(error: &Error) -> String {
+pub(crate) fn of(error: &Error) -> String {
     let Error::SqliteFailure(failure, text) = error else { return error.to_string() };
     let sentence = match failure.code {
         ErrorCode::DiskFull => "disk full (SQLITE_FULL)",
@@ -33,8 +33,8 @@ pub(super) fn of(error: &Error) -> String {
     sentence.to_string()
 }
 
-/// An error of opening or reading the ledger at `path`.
-pub(super) fn load_error(path: &Path, error: &Error) -> LoadError {
+/// An error of opening or reading the file at `path`.
+pub(crate) fn load_error(path: &Path, error: &Error) -> LoadError {
     let path = path.to_path_buf();
     match error {
         Error::SqliteFailure(failure, _) => match failure.code {
@@ -47,19 +47,19 @@ pub(super) fn load_error(path: &Path, error: &Error) -> LoadError {
     }
 }
 
-/// A ledger in which something doesn't fit. What it says of itself is repeated in bounds: it may
+/// A file in which something doesn't fit. What it says of itself is repeated in bounds: it may
 /// have been made to drive a terminal.
-pub(super) fn damaged(path: PathBuf, why: &str) -> LoadError {
+pub(crate) fn damaged(path: PathBuf, why: &str) -> LoadError {
     LoadError::Damaged { path, why: printable(why, MAX_QUOTED) }
 }
 
-/// Whether the disk has no room. A ledger's shared memory is a file, too, and says so in its own way.
-pub(super) fn is_full(error: &Error) -> bool {
+/// Whether the disk has no room. The log's shared memory is a file, too, and says so in its own way.
+pub(crate) fn is_full(error: &Error) -> bool {
     matches!(error, Error::SqliteFailure(failure, _)
         if failure.code == ErrorCode::DiskFull || failure.extended_code == SQLITE_IOERR_SHMSIZE)
 }
 
-/// What to do about a ledger that the system doesn't let us have.
+/// What to do about a file that the system doesn't let us have.
 fn advice(error: &Error) -> &'static str {
     let Error::SqliteFailure(failure, _) = error else { return "" };
     match failure.code {
@@ -73,7 +73,7 @@ fn advice(error: &Error) -> &'static str {
 }
 
 /// Whether the rows themselves were refused, not the disk.
-pub(super) fn is_constraint(error: &Error) -> bool {
+pub(crate) fn is_constraint(error: &Error) -> bool {
     use Error::{InvalidParameterCount, SqliteFailure, ToSqlConversionFailure};
     match error {
         SqliteFailure(failure, _) => matches!(

@@ -1,0 +1,193 @@
+//! Contact: at least one link over which the peer has said how it stands.
+
+use super::{Node, PeerMessage, PeerStatus, misspoken, offering::Wanted};
+use crate::{
+    id::LinkId,
+    license::Credential,
+    node::{enroll::Then, event::AppendError, io::Note},
+    reason::Refusal,
+    registry::KnownPeer,
+    text::Name,
+    time::{Now, Utc},
+};
+
+/// The most statuses and pulls of one link between two reviews, together. Who keeps to the rules
+/// needs a status a second and a pull for each link that is lost.
+const MAX_OPENINGS: u32 = 100;
+
+/// The two clocks may be so many seconds apart before anyone hears of it.
+const CLOCK_TOLERANCE_S: u64 = 60;
+
+/// A link to a server that was recognized as the peer.
+#[derive(Debug)]
+pub(super) struct PeerLink {
+    pub(super) credential: Credential,
+    pub(super) address: Name,
+    pub(super) dialed: bool,
+    /// More than that of every link before.
+    pub(super) opened: u64,
+    /// Whether a status was heard.
+    pub(super) has_status: bool,
+    /// How often this side has pulled here.
+    pub(super) pulls: usize,
+    /// How many changes messages came here that are not durable yet.
+    pub(super) untaken: usize,
+    /// What the peer has asked for here last.
+    pub(super) wanted: Option<Wanted>,
+    openings: u32,
+}
+
+impl PeerLink {
+    pub(super) fn new(credential: Credential, address: Name, dialed: bool, opened: u64) -> Self {
+        Self {
+            credential,
+            address,
+            dialed,
+            opened,
+            has_status: false,
+            pulls: 0,
+            untaken: 0,
+            wanted: None,
+            openings: 0,
+        }
+    }
+
+    pub(super) fn begin_review(&mut self) {
+        self.openings = 0;
+    }
+}
+
+/// The peer, while it is there.
+#[derive(Debug)]
+pub(super) struct Contact {
+    pub(super) status: PeerStatus,
+    pub(super) since: Utc,
+    /// Whether the log has heard that its clock is off.
+    clock_noted: bool,
+}
+
+impl Node {
+    pub(super) fn hear_status(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        status: PeerStatus,
+    ) -> Result<(), Refusal> {
+        self.count_opening(link)?;
+        let Some(speaker) = self.peers.links.get_mut(&link) else { return Ok(()) };
+        if status.license_id != speaker.credential.license_id {
+            return Err(misspoken("its status names another license than its credential"));
+        }
+        let is_first = !core::mem::replace(&mut speaker.has_status, true);
+        let address = speaker.address.clone();
+        let known =
+            KnownPeer { license_id: status.license_id.clone(), instances: status.instances };
+        let (wall, license_id) = (status.wall, status.license_id.clone());
+        let began = self.peers.contact.is_none();
+        let news = self.take_status(now, status);
+        if began {
+            self.peers.failure = None;
+            self.note(Note::PeerInContact { license_id, address });
+        }
+        self.note_clock_off(now, wall);
+        if self.peers.known.as_ref() != Some(&known) {
+            self.peers.known = Some(known);
+            self.peers.known_is_durable = false;
+            self.remember_peer();
+        }
+        if is_first {
+            self.pull(now, link);
+        }
+        if news {
+            self.peer_has_changed(now);
+        }
+        Ok(())
+    }
+
+    /// Whether it says something new; the time of day is none.
+    fn take_status(&mut self, now: Now, status: PeerStatus) -> bool {
+        match &mut self.peers.contact {
+            Some(contact) => {
+                let news =
+                    PeerStatus { wall: contact.status.wall, ..status.clone() } != contact.status;
+                contact.status = status;
+                news
+            }
+            none => {
+                *none = Some(Contact { status, since: now.wall, clock_noted: false });
+                true
+            }
+        }
+    }
+
+    fn note_clock_off(&mut self, now: Now, theirs: Utc) {
+        let Some(contact) = &mut self.peers.contact else { return };
+        let off_s = theirs.0.saturating_sub(now.wall.0);
+        if off_s.unsigned_abs() > CLOCK_TOLERANCE_S
+            && !core::mem::replace(&mut contact.clock_noted, true)
+        {
+            self.note(Note::PeerClockOff(off_s));
+        }
+    }
+
+    /// Writes down who the peer is, if that isn't yet.
+    pub(super) fn remember_peer(&mut self) {
+        if self.peers.known_is_durable {
+            return;
+        }
+        // Until it fails; then a review tries again.
+        self.peers.known_is_durable = true;
+        let known = self.peers.known.clone();
+        self.enroll(alloc::vec![], None, known, Then::Known);
+    }
+
+    pub(in crate::node) fn known_written(&mut self, outcome: &Result<(), AppendError>) {
+        self.peers.known_is_durable &= outcome.is_ok();
+    }
+
+    /// What follows when a link to the peer is gone, which is not in the list any more. What was on
+    /// its way there is lost.
+    pub(super) fn lose_link(&mut self, now: Now, link: LinkId) {
+        self.drop_unwritten(link);
+        self.lose_offer(now, link);
+        match self.talk_link() {
+            Some(other) => self.pull(now, other),
+            None => self.lose_contact(now),
+        }
+    }
+
+    fn lose_contact(&mut self, now: Now) {
+        let Some(contact) = self.peers.contact.take() else { return };
+        self.peers.present.clear();
+        self.peers.pulling.lose_contact();
+        self.note(Note::PeerLost { license_id: contact.status.license_id });
+        self.peer_has_changed(now);
+    }
+
+    /// The link that was opened last and works.
+    pub(super) fn talk_link(&self) -> Option<LinkId> {
+        let working = self.peers.links.iter().filter(|(_, link)| link.has_status);
+        working.max_by_key(|(_, link)| link.opened).map(|(link, _)| *link)
+    }
+
+    /// Where the peer is, while it is in contact.
+    pub(super) fn peer_address(&self) -> Option<&Name> {
+        self.talk_link().and_then(|link| self.peers.links.get(&link)).map(|link| &link.address)
+    }
+
+    pub(super) fn count_opening(&mut self, link: LinkId) -> Result<(), Refusal> {
+        let Some(speaker) = self.peers.links.get_mut(&link) else { return Ok(()) };
+        speaker.openings += 1;
+        if speaker.openings > MAX_OPENINGS {
+            return Err(misspoken("its statuses and pulls come too fast"));
+        }
+        Ok(())
+    }
+
+    /// Says to the peer how this server stands.
+    pub(super) fn tell_status(&mut self, now: Now, link: LinkId) {
+        if let Some(status) = self.own_status(now) {
+            self.say(link, PeerMessage::Status(status));
+        }
+    }
+}

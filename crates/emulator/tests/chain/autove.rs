@@ -1,0 +1,7 @@
+//! AutoVE with real servers: hosts that register by themselves, and two peers that keep one registry.
+
+mod clones;
+mod healing;
+mod moving;
+mod peers;
+mod registering;
