@@ -40,10 +40,13 @@ impl Node {
         let Some(latest) = owners.iter().max_by_key(|owner| (owner.revision, owner.registered))
         else {
             let known = known.filter(|entry| entry.identity.as_ref() == Some(identity))?;
-            // It moved away, and no one has come in its place.
+            // It moved away, and no one has come in its place; but its instance may be another's.
             let back = HostEntry { state: HostState::Active, ..next(known) };
             let by = RegisteredBy::NewKey { before: host };
-            return Some(self.judge_rebound(alloc::vec![back], known, by));
+            return Some(match self.judge_receipt(back.clone()) {
+                Verdict::Newcomer(_) => Registration { entries: alloc::vec![back], by }.into(),
+                refused => refused,
+            });
         };
         for owner in &owners {
             if let Some(owner_address) = self.alive_at(owner.host) {

@@ -133,7 +133,8 @@ impl Node {
         let pull = PeerMessage::Pull {
             after: self.peers.pulling.pulled,
             spans: registry.spans().to_vec(),
-            last: registry.last_number(),
+            // What comes to nothing after all must not be waited for.
+            last: self.enrolls.durable_number(),
         };
         self.say(link, pull);
     }

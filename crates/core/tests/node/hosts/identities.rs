@@ -65,6 +65,22 @@ fn a_key_that_moved_comes_back_with_its_machine_only() {
 }
 
 #[test]
+fn a_key_that_moved_gets_no_instance_that_another_has_meanwhile() {
+    let mut server = Server::with([autove(1)]);
+    for host in [1, 2] {
+        let link = server.link(host);
+        let login = emulator("vm").on(facts().machine("i-1").boot(host));
+        server.login(link, login).granted();
+        server.close(link);
+    }
+    // The second key is another machine's from now on, and has the only instance.
+    server.login_from(2, emulator("vm").on(facts().machine("i-2").boot(2))).granted();
+    let back = login(&mut server, 1, facts().machine("i-1"));
+    assert_eq!(back.code(), ReasonCode::InstanceLimit);
+    assert_eq!((standing(&server, 1), standing(&server, 2)), (Some("moved"), Some("served")));
+}
+
+#[test]
 fn a_registered_host_that_shows_its_machine_later_is_known_by_it() {
     let mut server = Server::with([autove(2)]);
     arrive(&mut server, 1).granted();
