@@ -50,6 +50,11 @@ impl Ledger {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn lose(&mut self) {
+        *self = Self::new();
+    }
+
     /// Takes an append; its outcome, unless the disk is slow.
     pub(crate) fn append(&mut self, id: AppendId, records: Vec<Record>) -> Option<Outcome> {
         self.appends += 1;

@@ -13,6 +13,23 @@ fn while_the_peer_serves_its_hosts_need_no_instance_here() {
 }
 
 #[test]
+fn a_host_for_which_the_peer_has_no_instance_needs_one_here() {
+    let mut server = Server::with([autove(1)]);
+    let mut peer = Peer::comes(&mut server, 1);
+    let entries = [7, 8, 9].map(|host| entry(host, theirs(), i64::from(host)));
+    peer.tells(&mut server, entries.to_vec());
+    arrive(&mut server, 7).granted();
+    arrive(&mut server, 8).granted();
+    assert_eq!((numbers(&server), standing(&server, 8)), ((0, 1, 1), Some("guest")));
+    assert_eq!(arrive(&mut server, 9).code(), ReasonCode::NoFreeInstanceOnPeer);
+    // Its license is extended: it carries them again.
+    peer.instances = 3;
+    peer.stands(&mut server, Ok(()));
+    assert_eq!((numbers(&server), standing(&server, 8)), ((0, 0, 1), Some("elsewhere")));
+    arrive(&mut server, 9).granted();
+}
+
+#[test]
 fn without_the_peer_its_hosts_take_what_is_free() {
     let mut server = left_alone(2, &[7, 8, 9]);
     arrive(&mut server, 1).granted();

@@ -1,6 +1,9 @@
 //! A retired host never comes back.
 
-use ve_core::node::{event::Event, io::Note};
+use ve_core::{
+    license::Lease,
+    node::{event::Event, io::Note},
+};
 
 use super::*;
 use crate::harness::Disk;
@@ -119,4 +122,31 @@ fn who_is_not_registered_can_not_be_retired() {
     login(&mut server, 2, facts().machine("i-1").boot(2)).granted();
     assert!(server.retire(1).unwrap().is_err(), "another key has its instance");
     server.retire(2).unwrap().unwrap();
+}
+
+#[test]
+fn with_lease_grace_a_retired_host_has_its_instance_until_it_can_not_be_running_any_more() {
+    let mut server = Server::with([autove(1).lease(Lease::Grace).grace_ms(60_000)]);
+    arrive(&mut server, 1).granted();
+    server.retire(1).unwrap().unwrap();
+    assert_eq!(numbers(&server), (0, 1, 1));
+    assert_eq!(arrive(&mut server, 2).code(), ReasonCode::InstanceLimit);
+    server.pass(70_000);
+    assert_eq!(numbers(&server), (0, 0, 1));
+    arrive(&mut server, 2).granted();
+}
+
+#[test]
+fn a_ledger_that_was_lost_hears_again_whom_the_registry_has_retired() {
+    let mut server = Server::with([autove(2)]);
+    let receipt = receipt_of(&arrive(&mut server, 1).granted());
+    server.retire(1).unwrap().unwrap();
+    server.ledger.lose();
+    server.restart_after(1_000);
+    server.pass(20_000);
+    // Now the registry is lost as well: the ledger's copy is what is left.
+    server.registry.lose();
+    server.restart_after(1_000);
+    let back = login(&mut server, 1, facts().showing(&receipt));
+    assert_eq!(back.code(), ReasonCode::InstanceRetired);
 }
