@@ -40,6 +40,10 @@ impl Newcomer {
         Self { host, reader }
     }
 
+    pub(crate) fn key(&self) -> HostKey {
+        self.host
+    }
+
     /// Logs in, which registers the host; says how long the answer took.
     pub(crate) async fn register(mut self) -> (Registered, Duration) {
         let nonce = fresh();
@@ -62,10 +66,6 @@ impl Newcomer {
 }
 
 impl Registered {
-    pub(crate) fn key(&self) -> HostKey {
-        self.host
-    }
-
     /// Its emulator ends; the host stays registered.
     pub(crate) async fn leave(mut self) {
         let nonce = fresh();
