@@ -46,8 +46,8 @@ fn a_machine_that_is_alive_keeps_its_instance() {
     assert_eq!(refused.code(), ReasonCode::DuplicateInstance);
 }
 
-#[test]
-fn a_key_that_moved_comes_back_with_its_machine_only() {
+/// A machine has its only instance by its second key.
+fn with_two_keys_of_one_machine() -> Server {
     let mut server = Server::with([autove(1)]);
     for host in [1, 2] {
         let link = server.link(host);
@@ -55,6 +55,12 @@ fn a_key_that_moved_comes_back_with_its_machine_only() {
         server.login(link, login).granted();
         server.close(link);
     }
+    server
+}
+
+#[test]
+fn a_key_that_moved_comes_back_with_its_machine_only() {
+    let mut server = with_two_keys_of_one_machine();
     assert_eq!(arrive(&mut server, 1).code(), ReasonCode::InstanceNotRegistered);
     let other = login(&mut server, 1, facts().machine("i-2"));
     assert_eq!(other.code(), ReasonCode::InstanceNotRegistered);
@@ -66,13 +72,7 @@ fn a_key_that_moved_comes_back_with_its_machine_only() {
 
 #[test]
 fn a_key_that_moved_gets_no_instance_that_another_has_meanwhile() {
-    let mut server = Server::with([autove(1)]);
-    for host in [1, 2] {
-        let link = server.link(host);
-        let login = emulator("vm").on(facts().machine("i-1").boot(host));
-        server.login(link, login).granted();
-        server.close(link);
-    }
+    let mut server = with_two_keys_of_one_machine();
     // The second key is another machine's from now on, and has the only instance.
     server.login_from(2, emulator("vm").on(facts().machine("i-2").boot(2))).granted();
     let back = login(&mut server, 1, facts().machine("i-1"));
