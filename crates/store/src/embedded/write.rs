@@ -12,7 +12,7 @@ use crate::{
     high_water::HighWater,
     host_marks::HostMarks,
     rules::{Limits, Marks, Shelf},
-    sqlite::words,
+    sqlite::write::{engine_failure, execute, failure},
     store::{AppendFailure, Begun},
 };
 
@@ -28,8 +28,8 @@ pub(super) fn append(
 ) -> Result<(), AppendFailure> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| ledger_failure(&error))?;
-    let mut tally = Tally::read(&transaction).map_err(|error| ledger_failure(&error))?;
+        .map_err(|error| engine_failure(&error))?;
+    let mut tally = Tally::read(&transaction).map_err(|error| engine_failure(&error))?;
     for (index, batch) in batches.iter().enumerate() {
         for record in *batch {
             let refused = |why| AppendFailure::Batch { index, why };
@@ -41,7 +41,7 @@ pub(super) fn append(
         .forget(&transaction, limits)
         .and_then(|()| tally.write(&transaction))
         .and_then(|()| transaction.commit())
-        .map_err(|error| ledger_failure(&error))
+        .map_err(|error| engine_failure(&error))
 }
 
 /// Raises a ledger to marks from elsewhere; lower ones change nothing.
@@ -113,18 +113,6 @@ pub(super) fn name(
 ) -> Result<(), rusqlite::Error> {
     let sql = "UPDATE marks SET server_key = ?1 WHERE server_key IS NULL";
     execute(transaction, sql, [server_key.to_string()])
-}
-
-fn ledger_failure(error: &rusqlite::Error) -> AppendFailure {
-    AppendFailure::Ledger(words::of(error))
-}
-
-fn failure(index: usize, error: &rusqlite::Error) -> AppendFailure {
-    if words::is_constraint(error) {
-        AppendFailure::Batch { index, why: words::of(error) }
-    } else {
-        ledger_failure(error)
-    }
 }
 
 /// The row of `marks`, read at the start of a transaction and written at its end.
@@ -304,14 +292,6 @@ fn close_session(
     // A number above every session's is nobody's, even one that a row can't hold.
     let Ok(number) = i64::try_from(number.0) else { return Ok(()) };
     execute(transaction, "DELETE FROM sessions WHERE number = ?1", [number])
-}
-
-fn execute(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    row: impl rusqlite::Params,
-) -> Result<(), rusqlite::Error> {
-    transaction.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 fn json(value: &impl Serialize) -> String {

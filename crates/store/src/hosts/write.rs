@@ -9,7 +9,11 @@ use ve_core::{
 };
 
 use super::body::{Body, hex};
-use crate::{rules::MAX_NUMBER, sqlite::words, store::AppendFailure};
+use crate::{
+    rules::MAX_NUMBER,
+    sqlite::write::{engine_failure, execute, failure},
+    store::AppendFailure,
+};
 
 /// Writes all `batches` in one transaction, or nothing. `after` is the last number before this start;
 /// `numbers` has those of all hosts.
@@ -138,24 +142,4 @@ pub(super) fn doubt(
     may_lack_hosts: bool,
 ) -> Result<(), rusqlite::Error> {
     execute(transaction, "UPDATE copy SET may_lack_hosts = ?1", [may_lack_hosts])
-}
-
-fn execute(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    row: impl rusqlite::Params,
-) -> Result<(), rusqlite::Error> {
-    transaction.prepare_cached(sql)?.execute(row).map(drop)
-}
-
-fn engine_failure(error: &rusqlite::Error) -> AppendFailure {
-    AppendFailure::Ledger(words::of(error))
-}
-
-fn failure(index: usize, error: &rusqlite::Error) -> AppendFailure {
-    if words::is_constraint(error) {
-        AppendFailure::Batch { index, why: words::of(error) }
-    } else {
-        engine_failure(error)
-    }
 }

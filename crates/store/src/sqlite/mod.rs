@@ -7,3 +7,4 @@ pub(crate) mod copy;
 pub(crate) mod format;
 pub(crate) mod rows;
 pub(crate) mod words;
+pub(crate) mod write;

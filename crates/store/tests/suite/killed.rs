@@ -60,18 +60,22 @@ fn child_appends_until_it_is_killed() {
     }
 }
 
-fn start_child(path: &Path) -> Child {
+/// The test that is started as a process of its own.
+const CHILD: &str = "killed::child_appends_until_it_is_killed";
+
+fn start_child(child: &str, (variable, path): (&str, &Path)) -> Child {
     Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", "killed::child_appends_until_it_is_killed", "--ignored", "--nocapture"])
-        .env(LEDGER, path)
+        .args(["--exact", child, "--ignored", "--nocapture"])
+        .env(variable, path)
         .stdout(Stdio::piped())
         .spawn()
         .expect("a child")
 }
 
-/// Kills the child after so many lines and returns the last batch that it acknowledged.
-fn kill_after(path: &Path, lines: usize) -> u64 {
-    let mut child = start_child(path);
+/// Starts this `child`, with the path of its file in a variable, kills it after so many lines, and
+/// returns the last batch that it acknowledged.
+pub(crate) fn kill_after(child: &str, file: (&str, &Path), lines: usize) -> u64 {
+    let mut child = start_child(child, file);
     let output = BufReader::new(child.stdout.take().expect("its output"));
     let mut acknowledged = Vec::new();
     for line in output.lines() {
@@ -98,7 +102,7 @@ fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
     let home = Home::new();
     // Any numbers will do; these are spread well, and the same in every run.
     for lines in (1..=16).map(|round| 1 + round * 7_919 % 127) {
-        let acknowledged = kill_after(&home.ledger(), lines);
+        let acknowledged = kill_after(CHILD, (LEDGER, &home.ledger()), lines);
         let left_behind = ReadOnly::open(&home.ledger()).expect("a reader").remember();
         let mut store = home.open_with(LIMITS);
         let remembered = store.remember().expect("a sound ledger");

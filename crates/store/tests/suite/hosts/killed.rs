@@ -1,12 +1,7 @@
 //! A server that is killed at any moment has lost no registration that it acknowledged, and none
 //! without the cursor that says so.
 
-use std::{
-    env,
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{env, io::Write, path::Path};
 
 use ve_core::{
     node::event::Remembered,
@@ -14,7 +9,10 @@ use ve_core::{
 };
 use ve_store::{EmbeddedHosts, HostStore, HostsReadOnly, HostsStart};
 
-use crate::hosts::entries::{NOW, Place, entry, key, pulled, span};
+use crate::{
+    hosts::entries::{NOW, Place, entry, key, pulled, span},
+    killed::kill_after,
+};
 
 /// Names the registry to the process that will be killed.
 const INSTANCES: &str = "VE_STORE_TEST_INSTANCES";
@@ -59,38 +57,14 @@ fn child_writes_until_it_is_killed() {
     }
 }
 
-fn start_child(path: &Path) -> Child {
-    let child = "hosts::killed::child_writes_until_it_is_killed";
-    Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", child, "--ignored", "--nocapture"])
-        .env(INSTANCES, path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a child")
-}
-
-/// Kills the child after so many lines and returns the last batch that it acknowledged.
-fn kill_after(path: &Path, lines: usize) -> u64 {
-    let mut child = start_child(path);
-    let output = BufReader::new(child.stdout.take().expect("its output"));
-    let mut acknowledged = Vec::new();
-    for line in output.lines() {
-        let line = line.expect("text");
-        acknowledged.extend(line.strip_prefix("acknowledged ").map(str::to_owned));
-        if acknowledged.len() == lines {
-            child.kill().expect("killed");
-        }
-    }
-    child.wait().expect("its end");
-    assert!(acknowledged.len() >= lines, "the child ended by itself");
-    acknowledged.last().and_then(|last| last.parse().ok()).expect("a number")
-}
+/// The test that is started as a process of its own.
+const CHILD: &str = "hosts::killed::child_writes_until_it_is_killed";
 
 #[test]
 fn a_killed_server_has_lost_no_registration_that_it_acknowledged() {
     let place = Place::new();
     for (round, lines) in (1..=12_u8).zip((1..).map(|round| 1 + round * 7_919 % 127)) {
-        let acknowledged = kill_after(&place.instances(), lines);
+        let acknowledged = kill_after(CHILD, (INSTANCES, &place.instances()), lines);
         let left_behind = place.read();
         let mut store = place.start(round);
         let hosts = store.remember().expect("a sound registry");
