@@ -1,4 +1,6 @@
-# How the demos speak; sourced by them. Programs are in $bin.
+#!/usr/bin/env bash
+# How the demos speak; sourced by them, which say where the programs are ($bin).
+set -euo pipefail
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$*" | plain; }
 say() { printf '   %s\n' "$*"; }
