@@ -28,7 +28,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// Something for the program to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "they are handed over one at a time")]
 pub enum Instruction {
     /// Start what is licensed.
     StartGuest,

@@ -4,20 +4,23 @@ use alloc::{
     format,
     string::{String, ToString},
 };
-use core::{fmt, str::FromStr};
+use core::{cmp::Ordering, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 /// A license ID such as `01.00000001.002.044`: four groups of digits (2, 8, 3, 3).
 ///
 /// The digits and dots are all it can hold, so an ID is safe as a file name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct LicenseId(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LicenseId([u8; LICENSE_ID_BYTES]);
 
 /// The lengths of a license ID's groups, in digits.
 const LICENSE_ID_GROUPS: [usize; 4] = [2, 8, 3, 3];
+
+/// The length of a license ID. It stands in every host's entry, so it is kept in place.
+const LICENSE_ID_BYTES: usize = 19;
 
 /// The text is no license ID.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,7 +30,7 @@ pub struct LicenseIdError;
 impl LicenseId {
     /// The ID as it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.0).expect("it has digits and dots only")
     }
 }
 
@@ -41,11 +44,8 @@ impl FromStr for LicenseId {
                 group.len() == length && group.bytes().all(|b| b.is_ascii_digit())
             })
         });
-        if fits && groups.next().is_none() {
-            Ok(Self(text.to_string()))
-        } else {
-            Err(LicenseIdError)
-        }
+        let bytes = text.as_bytes().try_into().map_err(|_| LicenseIdError)?;
+        if fits && groups.next().is_none() { Ok(Self(bytes)) } else { Err(LicenseIdError) }
     }
 }
 
@@ -59,13 +59,25 @@ impl TryFrom<String> for LicenseId {
 
 impl From<LicenseId> for String {
     fn from(id: LicenseId) -> Self {
-        id.0
+        id.as_str().to_string()
+    }
+}
+
+impl Serialize for LicenseId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl fmt::Display for LicenseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for LicenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LicenseId").field(&self.as_str()).finish()
     }
 }
 
@@ -73,9 +85,24 @@ impl fmt::Display for LicenseId {
 macro_rules! hex_bytes {
     ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(pub [u8; $length]);
+
+        /// That of the bytes. The first of them decide nearly always, and a search in a large
+        /// registry compares a lot.
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                let first = |bytes: &[u8; $length]| bytes.first_chunk().map(|b| u64::from_be_bytes(*b));
+                first(&self.0).cmp(&first(&other.0)).then_with(|| self.0.cmp(&other.0))
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// The length in bytes.

@@ -41,7 +41,7 @@ pub(crate) use closed_names;
 
 /// A text that is none of a closed set's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of {known:?}")]
+#[error("expected one of {}", known.join(", "))]
 pub struct UnknownName {
     /// The words that are known.
     pub known: &'static [&'static str],

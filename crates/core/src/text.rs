@@ -1,9 +1,12 @@
 //! Text from outside: bounded, and without characters that could forge a line of a log.
 
-use alloc::{string::String, string::ToString};
+use alloc::{
+    string::{String, ToString},
+    sync::Arc,
+};
 use core::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 /// The longest name that is taken, in bytes of UTF-8.
@@ -12,10 +15,10 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// A name: 1 to [`MAX_NAME_BYTES`] bytes without control characters, and not only white space.
 ///
 /// Customers, products, virtual hardware, versions and emulators all carry one. Being a `Name` is
-/// the proof that printing it can neither end a line nor drive a terminal.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+/// the proof that printing it can neither end a line nor drive a terminal. Copies share one text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(Arc<str>);
 
 /// Why a text is no [`Name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -47,14 +50,16 @@ impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Most names are plain, and a registry that is read has hundreds of thousands of them.
+        let is_plain = || text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if text.trim().is_empty() {
             Err(NameError::Empty)
         } else if text.len() > MAX_NAME_BYTES {
             Err(NameError::TooLong)
-        } else if text.chars().any(is_unprintable) {
+        } else if !is_plain() && text.chars().any(is_unprintable) {
             Err(NameError::ControlCharacter)
         } else {
-            Ok(Self(text.to_string()))
+            Ok(Self(text.into()))
         }
     }
 }
@@ -109,7 +114,13 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0
+        name.as_str().to_string()
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -88,6 +88,9 @@ impl Moment {
 pub struct UtcError;
 
 impl Utc {
+    /// The latest moment that is ever written down: the end of the year 9999.
+    pub const LAST: Self = Self(253_402_300_799);
+
     /// The moment `seconds` later (earlier when negative).
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {

@@ -25,7 +25,8 @@ pub(crate) async fn check(
     let vm = VmFile::read(vm_file)?;
     engine::check(&vm)?;
     let state = StateFolder::open(state_dir)?;
-    let config = config(&vm, &state)?;
+    let (config, identity_trouble) = config(&vm, &state)?;
+    let mut counts_hosts = false;
     let mut status = ExitStatus::NO_SERVER;
     let mut customers: Vec<Name> = Vec::new();
     let mut refusals: Vec<Option<String>> = Vec::new();
@@ -33,6 +34,7 @@ pub(crate) async fn check(
         let (verdict, line) = match probe(&config, server).await {
             Ok(grant) => {
                 let line = granted(&grant);
+                counts_hosts |= grant.home.is_some();
                 customers.push(grant.customer);
                 refusals.push(None);
                 (ExitStatus::FINE, line)
@@ -47,6 +49,9 @@ pub(crate) async fn check(
     }
     if let Some(warning) = nothing_stands_in(&refusals) {
         warn(out, &warning);
+    }
+    if let Some(trouble) = identity_trouble.filter(|_| counts_hosts) {
+        warn(out, &format!("there is no identity document of this machine: {trouble}"));
     }
     if let [primary, backup] = customers.as_slice()
         && primary != backup

@@ -97,7 +97,7 @@ pub async fn run(options: &Options) -> Result<ExitStatus, RunError> {
     engine::check(&vm)?;
     let state = StateFolder::open(options.state_dir.as_deref())?;
     let name_lock = state.lock_name(&vm.name)?;
-    let config = config(&vm, &state)?;
+    let (config, identity_trouble) = config(&vm, &state)?;
     let style = options.log_style.unwrap_or(vm.log.style);
     let log = LogWriter::open(&vm, style, &LogPlace::choose(&vm, style, options.log.as_deref()))?;
     let licensing = Licensing::new(config, ve_host::clock::now);
@@ -111,13 +111,17 @@ pub async fn run(options: &Options) -> Result<ExitStatus, RunError> {
         exit: None,
         facts: Facts::default(),
         hooks: Hooks::default(),
+        identity_trouble,
         _name_lock: name_lock,
     };
     Ok(runner.run(StopSignals::catch().map_err(RunError::Signals)?).await)
 }
 
 /// What the license client needs to know, from the VM's file and the state folder.
-pub(crate) fn config(vm: &VmFile, state: &StateFolder) -> Result<Config, RunError> {
+pub(crate) fn config(
+    vm: &VmFile,
+    state: &StateFolder,
+) -> Result<(Config, Option<String>), RunError> {
     let server = |server: &crate::vm_file::Server| Server {
         host: server.address.host().to_owned(),
         port: server.address.port(),
@@ -132,7 +136,8 @@ pub(crate) fn config(vm: &VmFile, state: &StateFolder) -> Result<Config, RunErro
         primary_probe_ms: vm.license.primary_probe_ms,
         seed: Config::fresh_seed(),
     };
-    Ok(Config {
+    let (facts, identity_trouble) = state::host_facts();
+    let config = Config {
         servers: std::iter::once(&vm.license.primary)
             .chain(&vm.license.backup)
             .map(server)
@@ -148,11 +153,12 @@ pub(crate) fn config(vm: &VmFile, state: &StateFolder) -> Result<Config, RunErro
         vendor_keys: key_files::load_public(&vm.license.vendor_key)?,
         host: HostIdentity::load_or_create(state.path())?,
         run: Config::fresh_run(),
-        facts: Some(state::host_facts()),
+        facts: Some(facts),
         grants: Some(state.grants()),
         receipts: Some(state.receipts()),
         settings,
-    })
+    };
+    Ok((config, identity_trouble))
 }
 
 /// A running emulator.
@@ -167,6 +173,8 @@ struct Runner {
     exit: Option<GuestExit>,
     facts: Facts,
     hooks: Hooks,
+    /// Why the provider's document is missing, until the log has heard of it.
+    identity_trouble: Option<String>,
     _name_lock: NameLock,
 }
 
@@ -270,8 +278,13 @@ impl Runner {
             }
             _ => {}
         }
+        let counts_hosts = matches!(&told, Told::Licensed(_, grant) if grant.home.is_some());
         let licensed = self.guest.is_some() || self.exit.is_some();
         self.log.write(&self.servers.event(told, licensed));
+        // Only a license that counts hosts goes by it.
+        if counts_hosts && let Some(reason) = self.identity_trouble.take() {
+            self.log.write(&LogEvent::IdentityMissing { reason });
+        }
     }
 
     fn run_hook(&mut self, hook: Hook) {

@@ -141,21 +141,23 @@ fn usable(folder: &Path) -> io::Result<()> {
     fs::remove_file(&trial)
 }
 
-/// What this host says of itself to servers whose license counts hosts. On a cloud whose machines have
-/// signed documents this may take a second.
-pub(crate) fn host_facts() -> HostFacts {
+/// What this host says of itself to servers whose license counts hosts, and why its provider's document
+/// is missing there, if it should not be. On a cloud whose machines have signed documents this may take
+/// a second.
+pub(crate) fn host_facts() -> (HostFacts, Option<String>) {
     let facts = ve_host::facts::read(None);
     let document = |identity: IdentityDocument| HostDocument {
         platform: identity.platform,
         document: identity.document,
         signature: identity.signature,
     };
-    HostFacts {
+    let told = HostFacts {
         name: facts.name,
         platform: facts.platform,
         boot: facts.boot,
         identity: facts.identity.map(document),
-    }
+    };
+    (told, facts.trouble.map(|trouble| trouble.to_string()))
 }
 
 #[cfg(test)]

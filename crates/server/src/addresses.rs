@@ -190,6 +190,11 @@ impl Place {
 }
 
 impl Place {
+    /// Whether a peer is at this address, as far as is known.
+    pub fn is_peer(&self) -> bool {
+        self.addresses.counts().peers.has(self.address)
+    }
+
     /// The link is a recognized peer's: it may come back, whatever clients do.
     pub fn set_peer(&mut self) {
         remember_peer(&mut self.addresses.counts().peers.recognized, self.address);
@@ -279,7 +284,9 @@ mod tests {
         let _client = addresses.enter(client).expect("room");
         let mut first = addresses.enter(peer).expect("room");
         assert_eq!(addresses.enter(peer).err(), Some(TooMany::Links(2)));
+        assert!(!first.is_peer());
         first.set_peer();
+        assert!(first.is_peer());
         let more: Vec<_> = (0..PLACES_FOR_PEERS).map(|_| addresses.enter(peer)).collect();
         assert!(more.iter().all(Result::is_ok));
         assert!(addresses.enter(peer).is_err(), "there is an end to it");

@@ -14,6 +14,8 @@ use thiserror::Error;
 use ve_core::{fingerprint::Platform, text::printable};
 use ve_documents::files::{self, ReadError};
 
+use crate::words::plain;
+
 pub use autove::{AutoVe, Peer, PeerAddress, PeerAddressError};
 
 /// The largest configuration that is read, in bytes.
@@ -139,7 +141,7 @@ impl Config {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-            let message = printable(error.message(), MAX_QUOTED);
+            let message = printable(&plain(error.message()), MAX_QUOTED);
             ConfigError::Line { path: path.to_path_buf(), line, message }
         })
     }
@@ -228,13 +230,13 @@ mod tests {
             ("[log]\nkeep = -1\n", 2, "-1"),
             ("[limits]\n\nmax_links = 0\n", 3, "must be between 1 and 1000000, not 0"),
             ("[host]\nplatform = \"vax\"\n", 2, "expected one of"),
-            ("listen = \"8083\"\n", 1, "socket address"),
-            ("listen = 8083\n", 1, "socket address"),
+            ("listen = \"8083\"\n", 1, "no address and port such as"),
+            ("listen = 8083\n", 1, "integer `8083`, expected an address and a port"),
             ("\nlisten\n", 2, ""),
             ("[peer]\naddress = \"a:b\"\n", 2, "address is written as host, host:port"),
             ("[peer]\nadress = \"a\"\n", 2, "unknown field `adress`"),
             ("[autove]\nallow = [\"10.1.2.3/16\"]\n", 2, "allow: 10.1.2.3/16: the address has"),
-            ("[autove]\nallow = \"10.1.0.0/16\"\n", 2, "sequence"),
+            ("[autove]\nallow = \"10.1.0.0/16\"\n", 2, "expected a list"),
             ("[autove]\nregistration_burst = 0\n", 2, "must be between 1 and 1000000, not 0"),
             ("[autove]\nsnapshots = 1001\n", 2, "snapshots must be between 0 and 1000"),
             ("[autove]\nsnapshot_interval = \"1\"\n", 2, "a whole number and a unit"),

@@ -50,8 +50,24 @@ impl Known {
         self.credentials.iter().map(|credential| credential.jws.clone()).collect()
     }
 
-    /// What is shown to a peer: those that make this server one.
-    pub fn of_peer(&self) -> Vec<String> {
+    /// What is shown to a server that comes as a peer: the credential of the license that is served.
+    /// Others may be installed beside it, and the peer would take this server for one of those. As long
+    /// as none is served, everything: it shows why this server is no peer.
+    pub fn shown_to_peer(&self, served: Option<&LicenseId>) -> Vec<String> {
+        self.of_served(served).unwrap_or_else(|| self.shown())
+    }
+
+    /// What this server shows where it comes as a peer itself.
+    pub fn shown_as_peer(&self, served: Option<&LicenseId>) -> Vec<String> {
+        self.of_served(served).unwrap_or_else(|| self.of_peers())
+    }
+
+    fn of_served(&self, served: Option<&LicenseId>) -> Option<Vec<String>> {
+        self.of_license(served?).map(|jws| vec![jws.to_owned()])
+    }
+
+    /// The credentials that make this server a peer.
+    pub fn of_peers(&self) -> Vec<String> {
         let autove = self.credentials.iter().filter(|credential| credential.mode == Mode::AutoVe);
         autove.map(|credential| credential.jws.clone()).collect()
     }

@@ -4,6 +4,7 @@
 //! goes to the writer's queue and comes back as an input, an answer goes to its link's queue.
 
 mod handle;
+mod words;
 mod writers;
 
 use std::{
@@ -31,9 +32,11 @@ use crate::{
 };
 
 pub use handle::{Newcomer, NodeHandle, Reply, Stopped, ToLink};
+pub use words::Words;
 pub use writers::{WriterGone, Writers};
 
 use handle::{Message, Question};
+use words::Word;
 use writers::Outcome;
 
 /// How many inputs are taken before the effects of the first of them are carried out: what waits
@@ -124,6 +127,9 @@ impl Driver {
     fn take(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Input(input) => self.take_input(input),
+            Message::PeerSaid(Word { link, message, .. }) => {
+                self.handle(Input::PeerSaid { link, message });
+            }
             Message::Open { link, host, address, queue } => {
                 self.links.insert(link, queue);
                 self.handle(Input::LinkOpened { link, host, address });

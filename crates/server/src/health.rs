@@ -8,7 +8,7 @@ use ve_core::{
 };
 
 use crate::{
-    control::protocol::LicenseReport,
+    control::protocol::{LicenseReport, PeerReport},
     log::notes::{ledger_advice, ledger_cause},
 };
 
@@ -40,7 +40,7 @@ impl Health {
             Note::RegistryRecovered => self.registry_failure = None,
             Note::PeerClockOff(seconds) => self.peer_clock_off = Some(seconds.unsigned_abs()),
             // It is said anew if it still holds.
-            Note::PeerInContact { .. } => self.peer_clock_off = None,
+            Note::PeerInContact { .. } | Note::PeerClockRight => self.peer_clock_off = None,
             _ => {}
         }
     }
@@ -52,10 +52,10 @@ impl Health {
 
     /// What the administrator should know of the service, a few sentences each; empty when all is
     /// well.
-    pub fn attention(&self, node: &Node, now: Now) -> Vec<String> {
+    pub fn attention(&self, node: &Node, now: Now, peer: Option<&PeerReport>) -> Vec<String> {
         let mut sentences = self.sentences(node.marks_raised(), node.holders_unknown_ms(now));
         sentences.extend(self.of_registry());
-        sentences.extend(hosts::attention(node, now));
+        sentences.extend(hosts::attention(node, peer));
         sentences
     }
 
@@ -184,6 +184,7 @@ mod tests {
             reason: None,
             remaining_seconds: left_and_used.map(|(left, _)| left),
             used_seconds: left_and_used.map(|(_, used)| used),
+            mode: None,
             customer: None,
             key_type: None,
             expires: None,

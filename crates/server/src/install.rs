@@ -166,6 +166,8 @@ impl Plan {
                 Ok(()) => "valid".to_string(),
                 Err(refusal) => refusal.to_string(),
             },
+            hosts_served: None,
+            hosts_kept: None,
             sessions_kept: kept,
             sessions_revoked: revoked.map(|(id, refusal)| RevokedSession { id, refusal }).collect(),
         }

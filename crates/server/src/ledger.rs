@@ -11,6 +11,7 @@ use ve_store::{
 use crate::{
     home::Home,
     log::{Entry, Field, Level, Log, Module},
+    words::one_line,
 };
 
 /// How many marks a line names at most.
@@ -111,7 +112,8 @@ fn of_reserve(found: &ReserveFinding) -> Option<Entry> {
 }
 
 fn of_lost(lost: &Lost) -> Vec<Entry> {
-    let what = match (&lost.damage, &lost.aside) {
+    let damage = lost.damage.as_deref().map(one_line);
+    let what = match (&damage, &lost.aside) {
         (_, Some(aside)) if lost.is_of_other_server => format!(
             "ledger.db was another server's, and none of its marks count here; it is kept as {}, and a \
              new one was begun.",

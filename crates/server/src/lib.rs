@@ -43,3 +43,4 @@ mod start;
 pub mod supervisor;
 pub mod viewer;
 pub mod vouching;
+mod words;

@@ -53,7 +53,7 @@ use crate::{
     driver::{NodeHandle, Stopped, ToLink},
     log::Log,
     peer::accept::{self, Visitor},
-    vouching::Vouching,
+    vouching::{Doubts, Vouching},
 };
 
 pub(crate) use self::counted::{Bytes, Counted};
@@ -131,7 +131,7 @@ enum Opened<'a> {
 /// Greets a newcomer and announces it to the node. `None`: there is nothing to talk about.
 async fn open(shared: &Shared, newcomer: Newcomer) -> Result<Option<Opened<'_>>, LinkError> {
     let Newcomer { link, stream, address, place, pace } = newcomer;
-    let greeted = greet(shared, stream, &pace).await?;
+    let greeted = greet(shared, stream, &pace, place.is_peer()).await?;
     let Some(Greeted { reader, host, nonce, peer_credentials }) = greeted else { return Ok(None) };
     if !peer_credentials.is_empty() {
         let visitor = Visitor { link, reader, credentials: peer_credentials, address, place };
@@ -151,6 +151,7 @@ async fn open(shared: &Shared, newcomer: Newcomer) -> Result<Option<Opened<'_>>,
         asked: HashMap::new(),
         sessions: HashSet::new(),
         last_heard: Instant::now(),
+        doubts: Doubts::default(),
         place,
     }))))
 }
@@ -177,6 +178,7 @@ struct OpenLink<'a> {
     /// The sessions that were granted on this link and have not ended, as far as it was told.
     sessions: HashSet<SessionId>,
     last_heard: Instant,
+    doubts: Doubts,
     place: Place,
 }
 
@@ -298,8 +300,9 @@ impl OpenLink<'_> {
     }
 
     /// What a host says of itself, as far as it holds.
-    fn believed(&self, shown: convert::FactsShown) -> HostFacts {
-        self.shared.vouching.check(shown, &self.shared.credentials.current().vendor_keys)
+    fn believed(&mut self, shown: convert::FactsShown) -> HostFacts {
+        let known = self.shared.credentials.current();
+        self.shared.vouching.check(shown, &known.vendor_keys, &mut self.doubts)
     }
 
     async fn hear_about(

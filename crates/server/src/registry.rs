@@ -11,6 +11,7 @@ use ve_store::{EmbeddedHosts, HostsFinding, HostsLost, HostsStart, LoadError, Op
 use crate::{
     home::Home,
     log::{Entry, Field, Level, Log, Module},
+    words::{counted_len, one_line},
 };
 
 /// Opens the registry of a home for a server, and says in the log what was found. `span` is 128 random
@@ -52,7 +53,8 @@ fn entries(finding: &HostsFinding) -> Vec<Entry> {
 }
 
 fn of_lost(lost: &HostsLost) -> Vec<Entry> {
-    let what = match (&lost.damage, &lost.aside) {
+    let damage = lost.damage.as_deref().map(one_line);
+    let what = match (&damage, &lost.aside) {
         (Some(why), Some(aside)) => {
             format!("instances.db was damaged ({why}); it is kept as {}.", aside.display())
         }
@@ -61,9 +63,9 @@ fn of_lost(lost: &HostsLost) -> Vec<Entry> {
     };
     let instead = match &lost.snapshot {
         Some(snapshot) => format!(
-            "The snapshot {} was put in its place, with {} host(s).",
+            "The snapshot {} was put in its place, with {}.",
             snapshot.display(),
-            lost.entries
+            counted_len(lost.entries, "host")
         ),
         None => "No snapshot can be used, so an empty one was begun.".to_string(),
     };

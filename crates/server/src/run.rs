@@ -198,6 +198,7 @@ async fn start_and_serve(
         log: log.clone(),
         listen: doors.links.local_addr()?.to_string(),
         since: clock::now().wall,
+        peer: watch.reload.wish(),
     }));
     let mut driver = tokio::spawn(driver.run());
     let serving = async {

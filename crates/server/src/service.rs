@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Mutex as AsyncMutex,
+    sync::{Mutex as AsyncMutex, Semaphore, watch},
     task::{JoinError, spawn_blocking},
     time::timeout,
 };
@@ -23,7 +23,7 @@ use ve_documents::identity::load_certificates;
 
 use crate::{
     control::{
-        protocol::{Done, Failure, Installation, Status},
+        protocol::{Done, Failure, Installation, PeerReports, Status},
         reports,
     },
     credentials::{Credentials, Known},
@@ -33,6 +33,7 @@ use crate::{
     install::{self, InstallError, Plan},
     installed,
     log::{Log, Module},
+    peer::dial::Wish,
     vouching::Vouching,
 };
 
@@ -57,6 +58,10 @@ pub struct Service {
     pub listen: String,
     /// Since when it runs.
     pub since: Utc,
+    /// The right to import, which one tool has at a time.
+    pub(crate) importing: Arc<Semaphore>,
+    /// Where the configuration says that the peer is.
+    peer: watch::Receiver<Wish>,
     /// The machine as it was read last.
     machine: Mutex<Arc<Machine>>,
     /// Held while the license files are read or changed, so that one is done after the other.
@@ -77,12 +82,14 @@ pub struct Parts {
     pub listen: String,
     /// See [`Service::since`].
     pub since: Utc,
+    /// Where the configuration says that the peer is.
+    pub peer: watch::Receiver<Wish>,
 }
 
 impl Service {
     /// A service that has looked at no machine and no license yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { node, home, server_key, log, listen, since } = parts;
+        let Parts { node, home, server_key, log, listen, since, peer } = parts;
         Self {
             node,
             home,
@@ -92,6 +99,8 @@ impl Service {
             log,
             listen,
             since,
+            importing: Arc::new(Semaphore::new(1)),
+            peer,
             machine: Mutex::default(),
             files: AsyncMutex::default(),
         }
@@ -101,9 +110,11 @@ impl Service {
     pub async fn status(&self) -> Result<Status, Stopped> {
         let (listen, since, server_key) =
             (self.listen.clone(), self.since, self.server_key.to_string());
+        let configured = self.configured_peer();
         let look = self.node.look_at_all(move |node, health, now| {
             let licenses = reports::licenses(node, now, true).licenses;
-            let mut attention = health.attention(node, now);
+            let peer = reports::peers(node, now, configured).peers.pop();
+            let mut attention = health.attention(node, now, peer.as_ref());
             attention.extend(of_licenses(&licenses));
             Status {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -120,12 +131,22 @@ impl Service {
                     .holders_unknown_ms(now)
                     .map(|ms| ms.div_ceil(SECOND_MS)),
                 autove: reports::capacity(node),
-                peer: reports::peers(node, now).peers.pop(),
+                peer,
                 attention,
                 licenses,
             }
         });
         look.await
+    }
+
+    /// The peer, for the lists.
+    pub async fn peers(&self) -> Result<PeerReports, Stopped> {
+        let configured = self.configured_peer();
+        self.node.look(move |node, now| reports::peers(node, now, configured)).await
+    }
+
+    fn configured_peer(&self) -> Option<String> {
+        self.peer.borrow().address.as_ref().map(ToString::to_string)
     }
 
     /// Hands in the machine as it was just read.
@@ -208,8 +229,10 @@ impl Service {
         let plan = Arc::new(self.plan(v2c).await?);
         let license = plan.license().clone();
         let (id, version) = (license.id.clone(), license.version);
-        let preview = self.node.look(move |node, now| node.preview_install(now, &license)).await;
-        let preview = preview.map_err(stopping)?;
+        let preview = self.node.look(move |node, now| {
+            (node.preview_install(now, &license), reports::hosts_kept(node, &license))
+        });
+        let (preview, hosts) = preview.await.map_err(stopping)?;
         if !dry_run && plan.is_installed_already() {
             // The file may be newer than what the node knows: an earlier try that was cut off.
             self.hand_in_licenses(false).await.map_err(stopping)?;
@@ -218,7 +241,9 @@ impl Service {
             blocking(move || planned.write(&home)).await?;
             self.take_up_licenses(&format!("{id} version {version} was installed")).await?;
         }
-        Ok(plan.report(Some(preview), !dry_run))
+        let (hosts_served, hosts_kept) = hosts.unzip();
+        let report = plan.report(Some(preview), !dry_run);
+        Ok(Installation { hosts_served, hosts_kept, ..report })
     }
 
     async fn plan(&self, v2c: String) -> Result<Plan, Failure> {

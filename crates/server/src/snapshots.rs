@@ -48,7 +48,7 @@ pub async fn run(
         }
         let Rules { interval, keep } = *rules.borrow_and_update();
         pause = interval;
-        if keep == 0 || credentials.current().of_peer().is_empty() {
+        if keep == 0 || credentials.current().of_peers().is_empty() {
             continue;
         }
         let home = home.clone();

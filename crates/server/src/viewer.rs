@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::{Value as Json, json};
 use ve_core::{
-    license::{License, Verified},
+    license::{License, Mode, Verified},
     text::printable,
     time::{SECOND_MS, spoken_hours},
     update::{self, Field},
@@ -49,6 +49,9 @@ fn write_license(
         writeln!(out, "Remaining: {hours} hour(s)")?;
     }
     writeln!(out, "Status: {}", printable(&report.status, MAX_SHOWN))?;
+    if let Some(license) = license.filter(|license| license.mode == Mode::AutoVe) {
+        writeln!(out, "Mode: {}", license.mode)?;
+    }
     let Some(license) = license else { return Ok(()) };
     let end = match update::expiration(license.key_type) {
         _ if report.remaining_seconds.is_some() => "none".to_string(),

@@ -26,6 +26,13 @@ const MAX_REMEMBERED: usize = 50_000;
 
 type Digest = [u8; 32];
 
+/// What one link has shown that did not hold. A document is tried against every certificate there is, so
+/// one that fails is enough: no other is looked at over this link.
+#[derive(Debug, Default)]
+pub struct Doubts {
+    identity: bool,
+}
+
 /// Checks what hosts show, for all links of a server.
 #[derive(Debug, Clone, Default)]
 pub struct Vouching(Arc<Inner>);
@@ -46,13 +53,18 @@ impl Vouching {
     }
 
     /// What a host says of itself, as far as it holds.
-    pub fn check(&self, shown: FactsShown, vendor_keys: &[VerifyingKey]) -> HostFacts {
+    pub fn check(
+        &self,
+        shown: FactsShown,
+        vendor_keys: &[VerifyingKey],
+        doubts: &mut Doubts,
+    ) -> HostFacts {
         let FactsShown { name, platform, boot, identity, receipts } = shown;
         HostFacts {
             name,
             platform,
             boot,
-            identity: identity.and_then(|shown| self.identity(&shown)),
+            identity: identity.and_then(|shown| self.identity(&shown, doubts)),
             receipts: receipts.iter().filter_map(|jws| self.receipt(jws, vendor_keys)).collect(),
         }
     }
@@ -63,18 +75,24 @@ impl Vouching {
         recall(&self.0.receipts, digest, || receipt::verify(jws, vendor_keys).ok())
     }
 
-    fn identity(&self, shown: &IdentityShown) -> Option<Verified<PlatformIdentity>> {
+    fn identity(
+        &self,
+        shown: &IdentityShown,
+        doubts: &mut Doubts,
+    ) -> Option<Verified<PlatformIdentity>> {
         // Held until what was checked with these is remembered.
         let providers = self.0.providers.read().unwrap_or_else(PoisonError::into_inner);
-        if providers.is_empty() {
+        if providers.is_empty() || doubts.identity {
             return None;
         }
         let IdentityShown { platform, document, signature } = shown;
         let parts = [platform.as_str().as_bytes(), document, signature];
         let digest = digest_of(parts.into_iter(), [].into_iter());
-        recall(&self.0.identities, digest, || {
+        let found = recall(&self.0.identities, digest, || {
             identity::verify(*platform, document, signature, &providers).ok()
-        })
+        });
+        doubts.identity = found.is_none();
+        found
     }
 }
 
@@ -154,7 +172,7 @@ mod tests {
         license::{Credential, Mode},
         time::Utc,
     };
-    use ve_documents::{credential, keys::SigningKey};
+    use ve_documents::{credential, identity::load_certificates, keys::SigningKey};
 
     use super::*;
 
@@ -198,13 +216,40 @@ mod tests {
         let vouching = Vouching::default();
         let trusted = [vendor.verifying_key()];
         for _ in 0..2 {
-            let facts = vouching.check(shown(receipts.clone()), &trusted);
+            let facts = vouching.check(shown(receipts.clone()), &trusted, &mut Doubts::default());
             assert_eq!(facts.receipts.len(), 1);
             assert_eq!(facts.receipts[0].host, HostKey([7; 32]));
         }
         // What one vendor's key has vouched for, another's does not, whatever is remembered.
-        let facts = vouching.check(shown(receipts), &[stranger.verifying_key()]);
+        let facts =
+            vouching.check(shown(receipts), &[stranger.verifying_key()], &mut Doubts::default());
         assert!(facts.receipts.is_empty());
+    }
+
+    #[test]
+    fn after_one_document_that_fails_no_other_is_believed_over_that_link() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (provider, stranger) = (ve_testbed::Provider::new(), ve_testbed::Provider::new());
+        provider.trust_in(home.path());
+        let vouching = Vouching::default();
+        let folder = home.path().join("providers");
+        vouching.trust_providers(load_certificates(&folder).expect("a certificate"));
+        let facts = |document: ve_testbed::MachineDocument| FactsShown {
+            identity: Some(IdentityShown {
+                platform: ve_core::fingerprint::Platform::AmazonAws,
+                document: document.document.into_bytes(),
+                signature: document.signature.into_bytes(),
+            }),
+            ..shown(Vec::new())
+        };
+        let is_believed = |doubts: &mut Doubts, provider: &ve_testbed::Provider| {
+            vouching.check(facts(provider.document("i-1")), &[], doubts).identity.is_some()
+        };
+        let mut doubts = Doubts::default();
+        assert!(is_believed(&mut doubts, &provider));
+        assert!(!is_believed(&mut doubts, &stranger));
+        assert!(!is_believed(&mut doubts, &provider), "one was enough");
+        assert!(is_believed(&mut Doubts::default(), &provider), "another link has its own");
     }
 
     #[test]

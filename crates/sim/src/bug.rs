@@ -68,6 +68,18 @@ pub enum Bug {
     PresenceHidden,
     /// Hosts don't hear which server is their home.
     HomeIgnored,
+    /// What a host's provider says of it does not reach the node.
+    IdentityHidden,
+    /// Nor does it for a key that the registry does not have yet.
+    NewKeysUnbound,
+    /// A machine is hidden from the node while an earlier key of it stands idle.
+    EarlierKeyKept,
+    /// A provider's document is believed although its signature does not hold.
+    ForgeryBelieved,
+    /// Clones are refused in silence.
+    ClonesUnnoted,
+    /// Who is proven to run beside another of its key is not told of.
+    TwinsUntold,
 }
 
 impl Bug {
@@ -104,6 +116,12 @@ impl Bug {
         Self::BootHidden,
         Self::PresenceHidden,
         Self::HomeIgnored,
+        Self::IdentityHidden,
+        Self::NewKeysUnbound,
+        Self::EarlierKeyKept,
+        Self::ForgeryBelieved,
+        Self::ClonesUnnoted,
+        Self::TwinsUntold,
     ];
 
     /// The name on the command line.
@@ -140,6 +158,12 @@ impl Bug {
             Self::BootHidden => "boot-hidden",
             Self::PresenceHidden => "presence-hidden",
             Self::HomeIgnored => "home-ignored",
+            Self::IdentityHidden => "identity-hidden",
+            Self::NewKeysUnbound => "new-keys-unbound",
+            Self::EarlierKeyKept => "earlier-key-kept",
+            Self::ForgeryBelieved => "forgery-believed",
+            Self::ClonesUnnoted => "clones-unnoted",
+            Self::TwinsUntold => "twins-untold",
         }
     }
 
@@ -176,6 +200,12 @@ impl Bug {
             Self::PeerOverstated => "together",
             Self::BootHidden | Self::PresenceHidden => "clones",
             Self::HomeIgnored => "served_again",
+            Self::IdentityHidden => "identities",
+            Self::NewKeysUnbound => "retired_machines",
+            Self::EarlierKeyKept => "one_instance",
+            Self::ForgeryBelieved => "documents",
+            Self::ClonesUnnoted => "noticed",
+            Self::TwinsUntold => "twins",
         }
     }
 
@@ -191,7 +221,13 @@ impl Bug {
             | Self::PeerOverstated
             | Self::BootHidden
             | Self::PresenceHidden
-            | Self::HomeIgnored => Mode::AutoVe,
+            | Self::HomeIgnored
+            | Self::IdentityHidden
+            | Self::NewKeysUnbound
+            | Self::EarlierKeyKept
+            | Self::ForgeryBelieved
+            | Self::ClonesUnnoted
+            | Self::TwinsUntold => Mode::AutoVe,
             _ => Mode::General,
         }
     }
@@ -216,7 +252,8 @@ impl Bug {
             | Self::LeaseCutShort
             | Self::BackupKept
             | Self::ChangesDropped
-            | Self::PresenceHidden => Profile::Network,
+            | Self::PresenceHidden
+            | Self::TwinsUntold => Profile::Network,
             Self::WallAsElapsed | Self::BootHidden | Self::RetirementsForgotten => Profile::Clocks,
             _ => Profile::Calm,
         }

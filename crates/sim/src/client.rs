@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ve_core::{
     client::{
         Client,
-        io::{Effect, Input},
+        io::{Attempt, Effect, Input},
     },
     id::{HostKey, LicenseId, LinkId, RunId},
     text::Name,
@@ -18,6 +18,7 @@ use crate::{
     clock::{At, Clock},
     fact::Fact,
     network::{End, Side},
+    papers::Papers,
     random::Random,
     roster::{Receipts, Slot},
     vendor::{MODELS, name},
@@ -38,6 +39,7 @@ pub(crate) struct Host {
     /// What it is in AutoVE mode.
     pub(crate) slot: Slot,
     pub(crate) receipts: Receipts,
+    pub(crate) papers: Papers,
 }
 
 impl Host {
@@ -50,6 +52,7 @@ impl Host {
             witnesses: BTreeMap::new(),
             slot: Slot::Host,
             receipts: Receipts::default(),
+            papers: Papers::default(),
         }
     }
 
@@ -78,6 +81,8 @@ pub(crate) struct Program {
     machine: Client,
     guest: Guest,
     tick_at: Option<At>,
+    /// Its connections of which something is left.
+    pub(crate) links: BTreeMap<Attempt, LinkId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +148,14 @@ impl World {
         seat.programs += 1;
         let number = seat.programs;
         let machine = Client::new(settings);
-        seat.program = Some(Program { number, run, machine, guest: Guest::None, tick_at: None });
+        seat.program = Some(Program {
+            number,
+            run,
+            machine,
+            guest: Guest::None,
+            tick_at: None,
+            links: BTreeMap::new(),
+        });
         self.checks.see(self.at, &Fact::ProgramStarted { client });
         self.tell_machine(client, Input::Start);
         let at = self.at + self.random.between(30 * MINUTE_MS, 30 * HOUR_MS);
@@ -286,10 +298,9 @@ impl World {
             self.checks.see(self.at, &Fact::GuestEnded { client });
         }
         self.checks.see(self.at, &Fact::ProgramEnded { client });
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
-        for link in links {
+        for link in program.links.into_values() {
             let Some(this) = self.links.get_mut(&link) else { continue };
-            if this.client != client || this.client_end == End::Closed {
+            if this.client_end == End::Closed {
                 continue;
             }
             if this.client_end == End::Opening {

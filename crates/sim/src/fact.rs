@@ -14,7 +14,7 @@ use ve_core::{
         peer::PeerMessage,
     },
     reason::Refusal,
-    registry::{Batch, RememberedHosts},
+    registry::{Batch, PlatformIdentity, RememberedHosts},
     time::{Elapsed, Now},
 };
 
@@ -258,6 +258,13 @@ pub(crate) enum Fact<'a> {
     },
     HostGone {
         host: usize,
+    },
+    /// A host shows another document of its provider than before: its own, or another one's, and whom
+    /// that names; `forged`: nobody has signed it.
+    PapersShown {
+        host: usize,
+        named: Option<&'a PlatformIdentity>,
+        forged: bool,
     },
     ReceiptKept {
         host: usize,

@@ -31,6 +31,10 @@ pub(crate) enum Undo {
     /// The registry's disk.
     Roll(usize),
     Clone(usize),
+    /// What a host shows of its provider.
+    Papers(usize),
+    /// A machine that was retired has another key.
+    Key(usize),
 }
 
 impl World {
@@ -128,6 +132,8 @@ impl World {
                 self.servers[server].roll.slow_ms = 0;
             }
             Undo::Clone(host) => self.end_clone(host),
+            Undo::Papers(host) => self.end_claim(host),
+            Undo::Key(host) => self.renew_key(host),
             Undo::License(server) if self.servers[server].hung => {
                 self.queue.plan(self.at + SECOND_MS, Event::Undo(undo));
             }

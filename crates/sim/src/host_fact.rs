@@ -48,6 +48,9 @@ pub(crate) fn write(fact: &Fact<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result 
             write!(f, "{what} {} boots in place {host}", short(key))
         }
         Fact::HostGone { host } => write!(f, "host in place {host} is gone"),
+        Fact::PapersShown { host, forged, .. } => {
+            write!(f, "host in place {host} shows another document, forged: {forged}")
+        }
         Fact::ReceiptKept { host, key } => {
             write!(f, "host {} in place {host} keeps a receipt", short(key))
         }

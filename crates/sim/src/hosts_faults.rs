@@ -33,7 +33,20 @@ impl World {
                     self.end_within(10 * MINUTE_MS, DAY_MS, Undo::Clone(clone));
                 }
             }
+            Fault::CloneApart if is_host => {
+                if let Some(clone) = self.start_host(Some(host)) {
+                    self.network.peer_cuts.push((self.faults, None));
+                    self.end_within(10 * MINUTE_MS, HOUR_MS, Undo::Cut(self.faults));
+                    self.end_within(6 * HOUR_MS, DAY_MS, Undo::Clone(clone));
+                    self.reassess();
+                }
+            }
             Fault::NewKey if is_host => self.lose_state(host),
+            Fault::ClaimIdentity if is_host => self.claim_identity(host),
+            Fault::RetireMachine if is_host => {
+                self.ask_to_retire(server, self.hosts[host].key);
+                self.end_within(SECOND_MS, HOUR_MS, Undo::Key(host));
+            }
             Fault::LoseReceipts if is_host => {
                 self.hosts[host].receipts.lose();
                 self.tell_receipts(host);
@@ -162,6 +175,7 @@ impl World {
     pub(crate) fn settle_hosts(&mut self) {
         for host in 0..self.hosts.len() {
             self.end_clone(host);
+            self.end_claim(host);
         }
         let ample = self.random.percent(60);
         for server in 0..2 {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use ve_core::{
     id::{HostKey, LicenseId, SessionId, SessionNumber},
     node::event::{BlockedRun, Event, Metered, Record, Remembered, RetiredHost, SessionRecord},
+    registry::PlatformIdentity,
     text::Name,
     time::{Moment, Utc},
 };
@@ -15,7 +16,7 @@ use ve_core::{
 pub(crate) struct Ledger {
     pub(crate) position: u64,
     last_session: u64,
-    sessions: Vec<SessionRecord>,
+    sessions: BTreeMap<SessionNumber, SessionRecord>,
     blocked: Vec<BlockedRun>,
     versions: BTreeMap<LicenseId, u32>,
     meters: Vec<Meter>,
@@ -39,6 +40,7 @@ struct Retired {
     at: Utc,
     name: Name,
     home: LicenseId,
+    identity: Option<PlatformIdentity>,
 }
 
 impl Ledger {
@@ -48,15 +50,17 @@ impl Ledger {
         match &record.event {
             Event::SessionOpened(session) => {
                 self.last_session = self.last_session.max(session.number.0);
-                self.sessions.retain(|open| Some(open.number) != session.replaces);
+                if let Some(before) = session.replaces {
+                    self.sessions.remove(&before);
+                }
                 let same = |run: &BlockedRun| {
                     (run.host, &run.emulator) == (session.host, &session.emulator)
                 };
                 self.blocked.retain(|run| !same(run));
-                self.sessions.push(session.clone());
+                self.sessions.insert(session.number, session.clone());
             }
             Event::SessionClosed { number, .. } => {
-                self.sessions.retain(|open| open.number != *number);
+                self.sessions.remove(number);
             }
             Event::RunBlocked(run) => {
                 let same =
@@ -80,8 +84,9 @@ impl Ledger {
                     session.promised_grace |= through_grace;
                 }
             }
-            Event::HostRetired { host, name, home, at, .. } => {
-                let retired = Retired { at: *at, name: name.clone(), home: home.clone() };
+            Event::HostRetired { host, name, home, at, identity, .. } => {
+                let (name, home) = (name.clone(), home.clone());
+                let retired = Retired { at: *at, name, home, identity: identity.clone() };
                 self.retired.entry(*host).or_insert(retired);
             }
             Event::HostsHomed { home, count } => {
@@ -99,7 +104,7 @@ impl Ledger {
     }
 
     fn session_mut(&mut self, number: SessionNumber) -> Option<&mut SessionRecord> {
-        self.sessions.iter_mut().find(|session| session.number == number)
+        self.sessions.get_mut(&number)
     }
 
     fn see(&mut self, id: &LicenseId, version: u32) {
@@ -136,7 +141,7 @@ impl Ledger {
         Self {
             position: self.position,
             last_session: self.last_session,
-            sessions: Vec::new(),
+            sessions: BTreeMap::new(),
             blocked: Vec::new(),
             versions: self.versions.clone(),
             meters: self.meters.clone(),
@@ -148,12 +153,10 @@ impl Ledger {
     }
 
     pub(crate) fn holds(&self, session: SessionId) -> bool {
-        self.sessions.iter().any(|open| open.id == session)
+        self.sessions.values().any(|open| open.id == session)
     }
 
     pub(crate) fn remembered(&self) -> Remembered {
-        let mut sessions = self.sessions.clone();
-        sessions.sort_by_key(|session| session.number);
         let metered = |meter: &Meter| {
             let key = (meter.license_id.clone(), meter.version);
             (key, Metered { used_ms: meter.used_ms, charged_to: meter.charged_to })
@@ -161,7 +164,7 @@ impl Ledger {
         Remembered {
             position: self.position,
             last_session: self.last_session,
-            sessions,
+            sessions: self.sessions.values().cloned().collect(),
             blocked: self.blocked.clone(),
             versions: self.versions.clone(),
             meters: self.meters.iter().map(metered).collect(),
@@ -175,7 +178,8 @@ impl Ledger {
 
 impl Retired {
     fn remembered(&self) -> RetiredHost {
-        RetiredHost { at: self.at, name: self.name.clone(), home: self.home.clone() }
+        let Self { at, name, home, identity } = self.clone();
+        RetiredHost { at, name, home, identity }
     }
 }
 

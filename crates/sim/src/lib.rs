@@ -7,7 +7,8 @@
 //! same run, to the last fact.
 //!
 //! - `world`: the order of events; `server`, `writing`, `client`, `link`, `talk`, `asking`: the shells.
-//! - `peering`, `roster`, `roll`: two AutoVE servers' link, their hosts, and their registries' files.
+//! - `peering`, `roster`, `roll`: two AutoVE servers' link, their hosts, and their registries' files;
+//!   `papers`: their provider's documents.
 //! - `faults`, `hosts_faults`, `profile`: what goes wrong; `bug`: what a shell does wrong on purpose.
 //! - `checks`: what must always be true, judged by books of the simulator's own. First nothing may
 //!   be unsafe while everything fails; then everything is healed, and everybody must be served.
@@ -27,6 +28,7 @@ mod hosts_faults;
 mod ledger;
 mod link;
 mod network;
+mod papers;
 mod peering;
 mod profile;
 mod queue;

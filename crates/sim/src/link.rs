@@ -296,8 +296,15 @@ impl World {
         };
         // Who gives up before the first packet got through was never there.
         let never_came = this.server_end == End::Opening && !this.to_server.stuck.is_empty();
-        if this.server_end == End::Closed || never_came {
-            self.links.remove(&link);
+        if this.server_end != End::Closed && !never_came {
+            return;
+        }
+        let (client, program, attempt) = (this.client, this.program, this.attempt);
+        self.links.remove(&link);
+        if let Some(running) = &mut self.seats[client].program
+            && running.number == program
+        {
+            running.links.remove(&attempt);
         }
     }
 }

@@ -5,11 +5,11 @@
 //! up. Heartbeats are not sent one by one. They are what keeps `silent_since` of an end empty as
 //! long as both processes run and their ways are open.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ve_core::{
     client::io::Attempt,
-    id::{LinkId, Nonce, SessionId},
+    id::{Nonce, SessionId},
     node::io::RequestId,
 };
 use ve_wire::{limits::HEARTBEAT_INTERVAL_MS, proto};
@@ -94,7 +94,6 @@ pub(crate) enum Question {
 /// A connection of a client to a server's process.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) id: LinkId,
     pub(crate) client: usize,
     /// Which run of the client's program made it.
     pub(crate) program: u64,
@@ -113,6 +112,8 @@ pub(crate) struct Link {
     pub(crate) holds: Option<SessionId>,
     /// The server's open questions.
     pub(crate) to_answer: BTreeMap<RequestId, (Nonce, Option<SessionId>)>,
+    /// What the server has signed and the client has not looked at, by its hash.
+    pub(crate) signed: BTreeSet<u64>,
 }
 
 impl Link {

@@ -196,6 +196,11 @@ impl World {
             }
             (Some(Bug::PeerOverstated), PeerMessage::Status(status)) => status.instances *= 4,
             (Some(Bug::PresenceHidden), PeerMessage::Presence { present, .. }) => present.clear(),
+            (Some(Bug::TwinsUntold), PeerMessage::Presence { present, .. }) => {
+                for presence in present {
+                    presence.beside = None;
+                }
+            }
             _ => {}
         }
     }

@@ -143,6 +143,10 @@ pub(crate) enum Fault {
     Clone,
     /// A host loses what it has kept, its key with it.
     NewKey,
+    /// A host shows another machine's provider document, as it is or changed.
+    ClaimIdentity,
+    /// The administrator retires a host, and its machine comes back with another key.
+    RetireMachine,
     /// A host loses its receipts.
     LoseReceipts,
     /// A host's receipts are as they were some time ago.
@@ -151,6 +155,8 @@ pub(crate) enum Fault {
     StolenReceipt,
     /// The two servers don't reach each other.
     CutPeers,
+    /// They don't for a while, and a host is copied meanwhile.
+    CloneApart,
     /// What one of them says doesn't reach the other.
     OneWayPeers,
     /// Both servers end at the same time.
@@ -224,6 +230,10 @@ const HOSTS: &[Fault] = &[
     Fault::Clone,
     Fault::Clone,
     Fault::NewKey,
+    Fault::NewKey,
+    Fault::ClaimIdentity,
+    Fault::ClaimIdentity,
+    Fault::RetireMachine,
     Fault::LoseReceipts,
     Fault::OldReceipts,
     Fault::StolenReceipt,
@@ -235,6 +245,8 @@ const PEERS: &[Fault] = &[
     Fault::CutPeers,
     Fault::CutPeers,
     Fault::OneWayPeers,
+    Fault::CloneApart,
+    Fault::CloneApart,
     Fault::KillBoth,
     Fault::NewHost,
     Fault::Retire,

@@ -1,5 +1,7 @@
 //! Random numbers from a seed: the same from the same seed, on every machine and in every version.
 
+use std::fmt;
+
 /// The `SplitMix64` sequence. Nothing secret depends on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
@@ -64,6 +66,13 @@ impl Hash {
         hash.value()
     }
 
+    pub(crate) fn of_both(one: &[u8], other: &[u8]) -> u64 {
+        let mut hash = Self::new();
+        hash.add(one);
+        hash.add(other);
+        hash.value()
+    }
+
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
@@ -72,6 +81,14 @@ impl Hash {
 
     pub(crate) fn value(self) -> u64 {
         self.0
+    }
+}
+
+/// What is printed into it counts, without being a text first.
+impl fmt::Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.add(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     client::{Host, Seat},
     clock::{At, Clock},
     fact::Fact,
+    papers::Papers,
     random::{Hash, Random},
     vendor::name,
     world::{Event, World},
@@ -85,7 +86,10 @@ impl Receipts {
 pub(crate) fn hosts(random: &mut Random, count: usize) -> (Vec<Host>, Vec<Seat>) {
     let vacant = (count / 4).max(2);
     let mut hosts: Vec<Host> = (0..count + vacant).map(|_| Host::new(random)).collect();
-    hosts.iter_mut().skip(count).for_each(|host| host.slot = Slot::Vacant);
+    for (place, host) in hosts.iter_mut().enumerate() {
+        host.papers = Papers::new(random);
+        host.slot = if place < count { Slot::Host } else { Slot::Vacant };
+    }
     let mut seats = Vec::new();
     for host in 0..hosts.len() {
         for number in 0..random.pick(&[1, 1, 1, 1, 2, 2, 3]) {
@@ -159,7 +163,7 @@ impl World {
                 name: name(&format!("host-{host}")),
                 platform: None,
                 boot: this.clock.boot,
-                identity: None,
+                identity: this.papers.shown(),
                 receipts: this.receipts.shown(),
             })
         })
@@ -183,12 +187,13 @@ impl World {
             let known = self.receipts.entry(Hash::of(text.as_bytes()));
             receipts.extend(known.or_insert_with(|| vendor.verify_receipt(text)).clone());
         }
+        let identity = shown.identity.as_ref().and_then(|it| self.believe_papers(it));
         let boot = match self.plan.bug {
             Some(Bug::BootHidden) => ve_core::id::BootId([0; 16]),
             _ => shown.boot,
         };
         let (name, platform) = (shown.name, shown.platform);
-        Some(HostFacts { name, platform, boot, identity: None, receipts })
+        Some(HostFacts { name, platform, boot, identity, receipts })
     }
 
     pub(crate) fn sign_receipt(&self, server: usize, claims: Option<&Receipt>) -> String {
@@ -226,6 +231,8 @@ impl World {
         let host = self.some_host(Slot::Vacant)?;
         let clock = Clock::new(&mut self.random, self.at);
         let key = HostKey(self.random.bytes());
+        // A copied disk has no copy of what the provider says of the machine.
+        let papers = self.new_papers();
         let copied = original.map(|original| &self.hosts[original]);
         self.hosts[host] = Host {
             key: copied.map_or(key, |copied| copied.key),
@@ -235,6 +242,7 @@ impl World {
             witnesses: copied.map_or_else(BTreeMap::new, |copied| copied.witnesses.clone()),
             slot: if original.is_some() { Slot::Clone } else { Slot::Host },
             receipts: copied.map_or_else(Receipts::default, |copied| copied.receipts.clone()),
+            papers,
         };
         self.tell_boot(host);
         self.launch_all(host);
@@ -278,6 +286,13 @@ impl World {
         this.witnesses.clear();
         this.slot = Slot::Host;
         self.tell_boot(host);
+    }
+
+    /// Like [`Self::lose_state`], if there is still such a host.
+    pub(crate) fn renew_key(&mut self, host: usize) {
+        if !self.healed && self.hosts[host].slot == Slot::Host && self.hosts[host].runs() {
+            self.lose_state(host);
+        }
     }
 
     /// What a host has kept is not what it was; the books look at it anew.

@@ -149,10 +149,33 @@ impl World {
     fn ask_node(&mut self, server: usize, link: LinkId, request: RequestId, mut ask: Ask) {
         let now = self.servers[server].clock.now(self.at);
         self.checks.see(self.at, &Fact::Asked { server, link, request, ask: &ask, now });
-        if let (Some(Bug::WitnessIgnored), Ask::Login { login, .. }) = (self.plan.bug, &mut ask) {
-            login.witnesses.clear();
-        }
+        self.spoil_question(server, link, &mut ask);
         self.feed(server, Input::Request { link, request, ask });
+    }
+
+    /// What a shell with a bug keeps from the node.
+    fn spoil_question(&self, server: usize, link: LinkId, ask: &mut Ask) {
+        let Ask::Login { login, .. } = ask else { return };
+        let host = self.host_key(link);
+        let is_new = || host.is_some_and(|host| self.servers[server].roll.find(host).is_none());
+        match (self.plan.bug, &mut login.facts) {
+            (Some(Bug::WitnessIgnored), _) => login.witnesses.clear(),
+            (Some(Bug::IdentityHidden), Some(facts)) => facts.identity = None,
+            (Some(Bug::NewKeysUnbound), Some(facts)) if is_new() => facts.identity = None,
+            (Some(Bug::EarlierKeyKept), Some(facts)) => {
+                let roll = &self.servers[server].roll;
+                let identity = facts.identity.as_deref();
+                let mut keys = roll.entries().filter(|entry| {
+                    entry.is_active()
+                        && Some(entry.host) != host
+                        && entry.identity.as_ref() == identity
+                });
+                if keys.any(|entry| (0..2).all(|of| !self.checks.has_sessions(of, entry.host))) {
+                    facts.identity = None;
+                }
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn send_answer(
@@ -191,7 +214,7 @@ impl World {
     }
 
     fn seal(
-        &self,
+        &mut self,
         server: usize,
         link: LinkId,
         nonce: Nonce,
@@ -201,7 +224,16 @@ impl World {
         let key = &self.servers[server].key;
         let host = self.host_key(link).unwrap_or(HostKey([0; HostKey::LENGTH]));
         let bond = Bond { nonce, server_key: key.public(), host };
-        statement::seal(bond, session, content, |message| key.sign(message))
+        let mut made = 0;
+        let signed = statement::seal(bond, session, content, |message| {
+            let signature = key.sign(message);
+            made = Hash::of_both(message, &signature);
+            signature
+        });
+        if let Some(this) = self.links.get_mut(&link) {
+            this.signed.insert(made);
+        }
+        signed
     }
 
     pub(crate) fn send_revoked(

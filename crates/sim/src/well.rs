@@ -9,8 +9,9 @@ use crate::{
     Violation,
     checks::{
         equal,
-        served_again::{self, Due},
+        served_again::{Due, Rules, Who},
     },
+    client::Host,
     fact::Fact,
     host_fact::short,
     roster::Slot,
@@ -46,9 +47,10 @@ impl World {
             return Err(violation);
         }
         let hours = bound / HOUR_MS;
+        let at_ms = self.at;
         let late = |what: String| Violation {
             invariant: "served_again",
-            at_ms: self.at,
+            at_ms,
             what: format!("{what}, {hours} hours after everything was healed"),
         };
         (0..self.hosts.len()).try_for_each(|host| self.host_is_well(host)).map_err(late)
@@ -64,15 +66,15 @@ impl World {
         served.map(of).collect()
     }
 
-    fn host_is_well(&self, host: usize) -> Result<(), String> {
+    fn host_is_well(&mut self, host: usize) -> Result<(), String> {
         let mut clients = self.clients_of(host);
         clients.retain(|client| self.seats[*client].wants);
-        let this = &self.hosts[host];
-        if this.slot == Slot::Vacant || clients.is_empty() {
+        if self.hosts[host].slot == Slot::Vacant || clients.is_empty() {
             return Ok(());
         }
-        let due = served_again::due(this.key, &self.servers[0].roll, &self.served_licenses())
-            .map_err(|what| self.describe_all(what, &clients))?;
+        let who = self.who(host);
+        let rules = Rules { roll: &self.servers[0].roll, licenses: &self.served_licenses() };
+        let due = rules.due(&who).map_err(|what| self.describe_all(what, &clients))?;
         for client in clients {
             let holding = self.links.values().filter(|link| {
                 let open = link.client_end.is_open() && link.server_end.is_open();
@@ -87,7 +89,7 @@ impl World {
                 Due::Refused(_) => holding.is_empty(),
             };
             if !fits {
-                let key = short(&this.key);
+                let key = short(&who.key);
                 let what = format!(
                     "host {key} is due {due:?}, and client {client} is licensed by servers {holding:?}"
                 );
@@ -95,6 +97,17 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn who(&mut self, host: usize) -> Who {
+        let runs = |(place, it): (usize, &Host)| {
+            (it.slot != Slot::Vacant && place != host).then_some(it.key)
+        };
+        Who {
+            key: self.hosts[host].key,
+            others: self.hosts.iter().enumerate().filter_map(runs).collect(),
+            identity: self.true_identity(host),
+        }
     }
 
     fn describe_all(&self, what: String, clients: &[usize]) -> String {

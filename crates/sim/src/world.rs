@@ -6,7 +6,7 @@ use ve_core::{
     client,
     id::{HostKey, LinkId},
     license::{Mode, Verified},
-    registry::Receipt,
+    registry::{PlatformIdentity, Receipt},
     time::{HOUR_MS, MINUTE_MS, SECOND_MS},
 };
 
@@ -142,6 +142,8 @@ pub(crate) struct World {
     pub(crate) gone: Vec<HostKey>,
     /// What was found of receipts, by their hashes.
     pub(crate) receipts: BTreeMap<u64, Option<Verified<Receipt>>>,
+    /// What was found of providers' documents, by hashes of both parts.
+    pub(crate) identities: BTreeMap<(u64, u64), Option<Verified<PlatformIdentity>>>,
     pub(crate) checks: Checks,
     /// Signatures that were found to hold: server, and hashes of what is signed and of the signature.
     pub(crate) verified: BTreeSet<(usize, u64, u64)>,
@@ -173,6 +175,7 @@ impl World {
             peering: Peering::default(),
             gone: Vec::new(),
             receipts: BTreeMap::new(),
+            identities: BTreeMap::new(),
             servers,
             hosts,
             seats,

@@ -209,8 +209,13 @@ impl Ledger {
                 }
             }
             Event::HoldersUnknown { unknown } => self.remembered.may_lack_holders = *unknown,
-            Event::HostRetired { host, name, home, at, .. } => {
-                let retired = RetiredHost { at: *at, name: name.clone(), home: home.clone() };
+            Event::HostRetired { host, name, home, at, identity, .. } => {
+                let retired = RetiredHost {
+                    at: *at,
+                    name: name.clone(),
+                    home: home.clone(),
+                    identity: identity.clone(),
+                };
                 self.remembered.retired_hosts.entry(*host).or_insert(retired);
             }
             Event::HostsHomed { home, count } => {

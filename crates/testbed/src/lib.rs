@@ -1,6 +1,7 @@
 //! Tries: real processes in a temporary folder, for tests only.
 //!
 //! - [`Vendor`]: a vendor's key, and licenses signed with it.
+//! - [`Provider`]: a cloud that signs documents about its machines.
 //! - [`install`], [`Server`]: a license server as an administrator runs it, to be killed and started
 //!   again.
 //! - [`programs`]: the programs of this workspace, as they were built for the tests.
@@ -15,6 +16,7 @@ mod far;
 pub mod guest;
 mod network;
 pub mod programs;
+mod provider;
 mod server;
 mod skip;
 mod vendor;
@@ -22,6 +24,7 @@ pub mod wait;
 
 pub use far::Far;
 pub use network::{Host, Network};
+pub use provider::{MachineDocument, Provider};
 pub use server::{Server, install};
 pub use skip::skip;
 pub use vendor::{LicenseBuilder, Vendor, vendor};

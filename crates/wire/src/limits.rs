@@ -49,7 +49,7 @@ pub const MAX_PEER_MESSAGE_BYTES: usize = 160 * 1024;
 pub const MAX_CHANGE_NUMBER: u64 = 1 << 62;
 
 /// The latest moment that a peer may name, in seconds since 1970: the end of the year 9999.
-pub const MAX_UTC_SECONDS: i64 = 253_402_300_799;
+pub const MAX_UTC_SECONDS: i64 = ve_core::time::Utc::LAST.0;
 
 /// The longest sentence of a refusal, in bytes.
 pub const MAX_SENTENCE_BYTES: usize = 1_024;

@@ -167,6 +167,14 @@ fn read_present(message: &proto::Presence) -> Result<Presence, Refusal> {
             [] => None,
             boot => Some(BootId(bytes("presence.boot", boot)?)),
         },
+        since: match message.since {
+            0 => None,
+            since => Some(moment("presence.since", since)?),
+        },
+        beside: match message.beside.as_slice() {
+            [] => None,
+            boot => Some(BootId(bytes("presence.beside", boot)?)),
+        },
         address: name("presence.address", &message.address)?,
         emulators: number("presence.emulators", message.emulators, 1, u32::MAX)?,
     })
@@ -176,6 +184,8 @@ fn write_present(present: &Presence) -> proto::Presence {
     proto::Presence {
         host: present.host.0.to_vec(),
         boot: present.boot.map_or_else(Vec::new, |boot| boot.0.to_vec()),
+        since: present.since.map_or(0, |since| since.0.clamp(0, MAX_UTC_SECONDS)),
+        beside: present.beside.map_or_else(Vec::new, |boot| boot.0.to_vec()),
         address: present.address.to_string(),
         emulators: present.emulators,
     }

@@ -37,6 +37,8 @@ pub(super) enum Waiting {
     Reply(Ticket, &'static str),
     /// The administrator, for the rest of an import.
     Import(Ticket),
+    /// The rest of what the ledger hears of an import.
+    Audit,
 }
 
 /// An append under way: its records and who waits for them.
@@ -192,6 +194,7 @@ impl Node {
             (Waiting::Reply(ticket, done), _) => self.reply(ticket, Ok(done.to_string())),
             (Waiting::Import(ticket), _) => self.import_recorded(now, ticket),
             (Waiting::PeerRetired, _) => self.retirements_written(now, true),
+            (Waiting::Audit, _) => self.audited(now),
             (Waiting::Grant(_) | Waiting::NoOne, _) => {}
         }
     }
@@ -221,6 +224,7 @@ impl Node {
             }
             (Waiting::Import(ticket), _) => self.import_failed(ticket, error),
             (Waiting::PeerRetired, _) => self.retirements_written(now, false),
+            (Waiting::Audit, _) => self.audited(now),
             (Waiting::Grant(_) | Waiting::NoOne, _) => {}
         }
     }

@@ -11,9 +11,10 @@ use super::{
     Node,
     event::AppendError,
     io::{Effect, EnrollId, Note, Ticket},
+    peer::taking::TakingId,
 };
 use crate::{
-    id::{HostKey, LicenseId, LinkId},
+    id::{HostKey, LicenseId},
     registry::{Batch, KnownPeer, Position, hosts::Change},
     time::Now,
 };
@@ -32,7 +33,9 @@ pub(super) enum Then {
     /// The administrator hears that hosts are imported: how many were news.
     Imported(Ticket, usize),
     /// The peer hears up to where its changes are taken.
-    Taken(LinkId, Position),
+    Taken(TakingId),
+    /// It is known after a restart as well up to where they are.
+    Pulled(Position),
     /// The peer's license is known after a restart as well.
     Known,
 }
@@ -145,7 +148,8 @@ impl Node {
         peer: Option<KnownPeer>,
         then: Then,
     ) {
-        let entries = changes.iter().map(|change| (change.number, change.entry.clone())).collect();
+        let entries =
+            changes.iter().map(|change| (change.number, (*change.entry).clone())).collect();
         let id = self.enrolls.begin(changes, then);
         self.effects.push_back(Effect::Enroll { id, batch: Batch { entries, pulled, peer } });
     }
@@ -169,7 +173,8 @@ impl Node {
             Then::Retired(host) => self.retired(now, host, outcome),
             Then::Rehomed(before, hosts) => self.rehomed(now, &before, &hosts, &outcome),
             Then::Imported(ticket, count) => self.imported(now, ticket, count, outcome),
-            Then::Taken(link, upto) => self.taken(now, link, upto, &outcome),
+            Then::Taken(id) => self.taken(now, id, &outcome),
+            Then::Pulled(pulled) => self.cursor_written(pulled, &outcome),
             Then::Known => self.known_written(&outcome),
         }
         self.settle_proving(now);

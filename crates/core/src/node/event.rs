@@ -8,6 +8,7 @@ use crate::{
     id::{HostKey, LicenseId, RunId, SessionId, SessionNumber},
     license::ProductVersion,
     reason::{ReasonCode, Refusal},
+    registry::PlatformIdentity,
     select::Wanted,
     text::Name,
     time::{Moment, Utc},
@@ -111,6 +112,10 @@ pub enum Event {
         here: bool,
         /// When, by the wall clock of the server that heard of it.
         at: Utc,
+        /// Its machine, as far as a provider has said which one that is: a new key of it gets no
+        /// instance either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<PlatformIdentity>,
     },
     /// So many hosts are at home with a license of this server.
     HostsHomed {
@@ -279,6 +284,8 @@ pub struct RetiredHost {
     pub name: Name,
     /// The license whose instance it had.
     pub home: LicenseId,
+    /// Its machine, if a provider has said which one that is.
+    pub identity: Option<PlatformIdentity>,
 }
 
 /// What is remembered of a meter.

@@ -35,7 +35,6 @@ pub type Ticket = u64;
 
 /// Something happened.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is moved once and never stored in numbers")]
 pub enum Input {
     /// The installed licenses, all of them, whenever they may have changed.
     Licenses {
@@ -324,7 +323,6 @@ pub enum Effect {
 
 /// An answer to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "it is moved once and never stored in numbers")]
 pub enum Answer {
     /// The seat is the client's, durably; or, to a probe, would be.
     Granted(Grant),

@@ -47,6 +47,7 @@ impl Node {
             self.note(Note::LicenseInvalid { id: id.clone(), refusal: refusal.clone() });
         }
         self.unusable = unusable;
+        let before = self.capacity();
         let installed = highest_versions(trusted);
         let gone = |id: &&LicenseId| !installed.contains_key(*id);
         let removed: Vec<LicenseId> = self.licenses.keys().filter(gone).cloned().collect();
@@ -59,6 +60,7 @@ impl Node {
             }
         }
         self.choose_autove(now);
+        self.revoke_unserved(now, before);
         self.note_without_license();
         self.note_unknown_holders(now);
         self.judge_peers(now);

@@ -91,6 +91,14 @@ pub enum Note {
         /// How it came to it.
         by: RegisteredBy,
     },
+    /// An import brought more hosts than the log has room for: so many got their instances, and so many
+    /// were retired.
+    HostsImported {
+        /// How many got an instance.
+        registered: usize,
+        /// How many were retired.
+        retired: usize,
+    },
     /// A host was retired.
     HostRetired {
         /// Which host.
@@ -155,8 +163,10 @@ pub enum Note {
         /// Why.
         refusal: Refusal,
     },
-    /// The peer's wall clock is so many seconds off ours, more than a minute; said once.
+    /// The peer's wall clock is so many seconds off ours, more than a minute; said once until it isn't.
     PeerClockOff(i64),
+    /// The peer's wall clock is right again.
+    PeerClockRight,
     /// If one server fails, the other can't carry its hosts; said once until it changes.
     PeersTooSmall {
         /// How many hosts would have no instance.

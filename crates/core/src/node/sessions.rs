@@ -258,6 +258,11 @@ impl Sessions {
         core::mem::take(&mut self.moved)
     }
 
+    /// Something else is to be said of where a host is alive.
+    pub fn mark_moved(&mut self, host: HostKey) {
+        self.moved.insert(host);
+    }
+
     /// The sessions on a link.
     pub fn on_link(&self, link: LinkId) -> Vec<SessionNumber> {
         self.by_link.get(&link).into_iter().flatten().copied().collect()

@@ -22,6 +22,7 @@ impl Node {
     pub(super) fn take_machine(&mut self, now: Now, machine: Machine) {
         self.machine = machine;
         self.refresh_standings(now);
+        self.judge_peers(now);
     }
 
     /// Judges every license anew and revokes the sessions of those that are not valid any more.

@@ -115,11 +115,12 @@ impl Node {
     /// The old client says whether it still runs the session.
     pub(super) fn hear_pong(&mut self, now: Now, link: LinkId, id: SessionId, runs: bool) {
         let Some(host) = self.host_of(link) else { return };
-        let Some(session) = self.sessions.find_by_id(id, host) else { return };
-        if session.state != State::Live(link) {
-            return;
-        }
-        let (emulator, refusal) = (emulator_of(session), duplicate(session));
+        let found = self.sessions.find_by_id(id, host);
+        let Some(session) = found.filter(|session| session.state == State::Live(link)) else {
+            // It has ended while the question was on its way, but the link works.
+            return self.settle_clone(now, host);
+        };
+        let (emulator, refusal, boot) = (emulator_of(session), duplicate(session), session.boot);
         if !runs {
             let number = session.record.number;
             self.leave(now, number, now.elapsed);
@@ -129,6 +130,7 @@ impl Node {
         if let Some(parked) = self.parked.by_emulator.remove(&emulator) {
             self.deny(now, parked.asker, &parked.login, refusal);
         }
+        self.prove_twin(host, boot);
         self.hear_host_runs(now, host, link);
     }
 

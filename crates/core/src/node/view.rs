@@ -56,11 +56,11 @@ pub struct SessionView<'a> {
 pub enum Standing {
     /// At home here, and served.
     Served,
-    /// At home here and beyond the license's instances: not served.
+    /// At home beyond the instances of its home's license, here or at the peer: not served.
     Unserved,
     /// At home at another server, and on a free instance of this one.
     Guest,
-    /// At home at another server.
+    /// At home at another server, with an instance there as far as is known.
     Elsewhere,
     /// Another key of its machine has its instance.
     Moved,

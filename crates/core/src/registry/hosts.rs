@@ -3,6 +3,7 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 use core::ops::Bound;
@@ -17,13 +18,28 @@ use crate::id::{HostKey, LicenseId, SpanId};
 /// The most entries of a registry, retired ones included.
 pub const MAX_HOSTS: usize = 1_000_000;
 
+/// An entry, as it is found by its host.
+#[derive(Debug, Clone)]
+struct Known {
+    entry: Arc<HostEntry>,
+    /// The number of its last change.
+    number: u64,
+    /// The number of the change by which it came to its state and home.
+    standing: u64,
+}
+
+/// An entry, as it is found by the number of its last change.
+#[derive(Debug, Clone)]
+struct Numbered {
+    entry: Arc<HostEntry>,
+    /// The peer's change that it equals, if it came from there: no need to send it back.
+    source: Option<Position>,
+}
+
 /// An entry, and how this copy came to it.
 #[derive(Debug, Clone)]
 struct Kept {
-    entry: HostEntry,
-    /// The number of its last change.
-    number: u64,
-    /// The peer's change that it equals, if it came from there: no need to send it back.
+    known: Known,
     source: Option<Position>,
 }
 
@@ -33,14 +49,14 @@ pub struct Change {
     /// Its number.
     pub number: u64,
     /// The entry from now on.
-    pub entry: HostEntry,
+    pub entry: Arc<HostEntry>,
     before: Option<Kept>,
 }
 
 impl Change {
     /// The number of the change that was the host's last before this one.
     pub fn replaces(&self) -> Option<u64> {
-        self.before.as_ref().map(|before| before.number)
+        self.before.as_ref().map(|before| before.known.number)
     }
 
     /// The change that this one came after was not written down: what was before that counts.
@@ -52,13 +68,13 @@ impl Change {
 /// One copy of the registry.
 #[derive(Debug)]
 pub struct Registry {
-    hosts: BTreeMap<HostKey, Kept>,
+    hosts: BTreeMap<HostKey, Known>,
     /// The active hosts of each license.
     homed: BTreeMap<LicenseId, Homed>,
     identities: BTreeMap<PlatformIdentity, BTreeSet<HostKey>>,
-    by_number: BTreeMap<u64, HostKey>,
-    /// The hosts that have another state or home than when this was asked last.
-    news: BTreeSet<HostKey>,
+    by_number: BTreeMap<u64, Numbered>,
+    /// The hosts that have got another state or home since this was asked last; some of them twice.
+    news: Vec<HostKey>,
     spans: Vec<Span>,
     last_number: u64,
 }
@@ -71,36 +87,40 @@ impl Registry {
             homed: BTreeMap::new(),
             identities: BTreeMap::new(),
             by_number: BTreeMap::new(),
-            news: BTreeSet::new(),
+            news: Vec::new(),
             spans: remembered.spans.clone(),
             last_number: remembered.spans.last().map_or(0, |span| span.after),
         };
         for (number, entry) in &remembered.entries {
             registry.last_number = registry.last_number.max(*number);
-            registry.insert(Kept { entry: entry.clone(), number: *number, source: None });
+            let (entry, number) = (Arc::new(entry.clone()), *number);
+            registry
+                .insert(Kept { known: Known { entry, number, standing: number }, source: None });
         }
         registry
     }
 
-    fn insert(&mut self, kept: Kept) -> Option<Kept> {
-        let host = kept.entry.host;
-        let before = self.remove(host);
-        self.by_number.insert(kept.number, host);
-        if kept.entry.is_active() {
-            let age = (kept.entry.registered, host);
-            self.homed.entry(kept.entry.home.clone()).or_default().insert(age);
+    fn insert(&mut self, Kept { known, source }: Kept) {
+        let entry = Arc::clone(&known.entry);
+        let (host, number) = (entry.host, known.number);
+        self.by_number.insert(number, Numbered { entry: Arc::clone(&entry), source });
+        self.hosts.insert(host, known);
+        if entry.is_active() {
+            // Most often the license is known.
+            let age = (entry.registered, host);
+            match self.homed.get_mut(&entry.home) {
+                Some(homed) => homed.insert(age),
+                None => self.homed.entry(entry.home.clone()).or_default().insert(age),
+            }
         }
-        if let Some(identity) = &kept.entry.identity {
+        if let Some(identity) = &entry.identity {
             self.identities.entry(identity.clone()).or_default().insert(host);
         }
-        self.hosts.insert(host, kept);
-        before
     }
 
     fn remove(&mut self, host: HostKey) -> Option<Kept> {
-        let kept = self.hosts.remove(&host)?;
-        self.by_number.remove(&kept.number);
-        let entry = &kept.entry;
+        let known = self.hosts.remove(&host)?;
+        let entry = &known.entry;
         if let Some(homed) = self.homed.get_mut(&entry.home) {
             homed.remove((entry.registered, host));
             if homed.is_idle() {
@@ -115,33 +135,34 @@ impl Registry {
                 self.identities.remove(identity);
             }
         }
-        Some(kept)
+        let source = self.by_number.remove(&known.number)?.source;
+        Some(Kept { known, source })
     }
 
     /// The entry of a host.
     pub fn find(&self, host: HostKey) -> Option<&HostEntry> {
-        self.hosts.get(&host).map(|kept| &kept.entry)
+        self.hosts.get(&host).map(|known| &*known.entry)
     }
 
     /// The number of a host's last change.
     pub fn number(&self, host: HostKey) -> Option<u64> {
-        self.hosts.get(&host).map(|kept| kept.number)
+        self.hosts.get(&host).map(|known| known.number)
     }
 
-    /// The number of a host's last change.
-    pub fn number_of(&self, host: HostKey) -> Option<u64> {
-        self.hosts.get(&host).map(|kept| kept.number)
+    /// The number of the change by which a host came to its state and home.
+    pub fn standing_number(&self, host: HostKey) -> Option<u64> {
+        self.hosts.get(&host).map(|known| known.standing)
     }
 
     /// All entries, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = &HostEntry> {
-        self.hosts.values().map(|kept| &kept.entry)
+        self.hosts.values().map(|known| &*known.entry)
     }
 
     /// The entries after that of `after`, in the order of their keys.
     pub fn iter_after(&self, after: Option<HostKey>) -> impl Iterator<Item = &HostEntry> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.hosts.range((from, Bound::Unbounded)).map(|(_, kept)| &kept.entry)
+        self.hosts.range((from, Bound::Unbounded)).map(|(_, known)| &*known.entry)
     }
 
     /// How many entries there are, retired ones included.
@@ -206,59 +227,65 @@ impl Registry {
     /// Puts an entry in the place of what was known of its host. `source`: the peer's change that it
     /// equals. Merging with what is known is for the caller.
     pub fn put(&mut self, entry: HostEntry, source: Option<Position>) -> Change {
-        self.last_number += 1;
-        let number = self.last_number;
-        let host = entry.host;
-        let before = self.replace(host, Some(Kept { entry: entry.clone(), number, source }));
-        Change { number, entry, before }
+        let before = self.remove(entry.host);
+        self.put_after(before, entry, source)
     }
 
-    fn replace(&mut self, host: HostKey, kept: Option<Kept>) -> Option<Kept> {
-        let standing =
-            |kept: Option<&Kept>| kept.map(|kept| (kept.entry.state, kept.entry.home.clone()));
-        let after = standing(kept.as_ref());
-        let before = match kept {
-            Some(kept) => self.insert(kept),
-            None => self.remove(host),
+    fn put_after(
+        &mut self,
+        before: Option<Kept>,
+        entry: HostEntry,
+        source: Option<Position>,
+    ) -> Change {
+        self.last_number += 1;
+        let (number, entry) = (self.last_number, Arc::new(entry));
+        let standing = match &before {
+            Some(Kept { known, .. }) if stands_as(&known.entry, &entry) => known.standing,
+            _ => {
+                self.news.push(entry.host);
+                number
+            }
         };
-        if standing(before.as_ref()) != after {
-            self.news.insert(host);
-        }
-        before
+        let known = Known { entry: Arc::clone(&entry), number, standing };
+        self.insert(Kept { known, source });
+        Change { number, entry, before }
     }
 
     /// Takes a change back that was not written down, unless the host was changed again since: then
     /// the later change has to [`Change::follow`] this one.
     pub fn take_back(&mut self, change: Change) {
-        let host = change.entry.host;
-        if self.hosts.get(&host).is_some_and(|kept| kept.number == change.number) {
-            self.replace(host, change.before);
+        let Change { number, entry, before } = change;
+        if self.number(entry.host) != Some(number) {
+            return;
+        }
+        self.remove(entry.host);
+        if before.as_ref().is_none_or(|before| !stands_as(&before.known.entry, &entry)) {
+            self.news.push(entry.host);
+        }
+        if let Some(before) = before {
+            self.insert(before);
         }
     }
 
-    /// The hosts that have got another state or home since this was asked last.
-    pub fn take_news(&mut self) -> BTreeSet<HostKey> {
+    /// The hosts that have got another state or home since this was asked last; some of them twice.
+    pub fn take_news(&mut self) -> Vec<HostKey> {
         core::mem::take(&mut self.news)
     }
 
     /// Merges what a peer (or an import) says into what is known; `None` when that is no news.
     pub fn merge(&mut self, theirs: &HostEntry, source: Option<Position>) -> Option<Change> {
-        let merged = self.find(theirs.host).map(|ours| ours.merge(theirs));
-        match merged {
-            Some(merged) if self.find(theirs.host) == Some(&merged) => {
-                if merged == *theirs
-                    && let Some(kept) = self.hosts.get_mut(&theirs.host)
-                {
-                    kept.source = source.or(kept.source);
-                }
-                None
-            }
-            merged => {
-                let entry = merged.unwrap_or_else(|| theirs.clone());
-                let source = source.filter(|_| entry == *theirs);
-                Some(self.put(entry, source))
-            }
+        let Some(Known { entry: ours, number, .. }) = self.hosts.get(&theirs.host) else {
+            return Some(self.put_after(None, theirs.clone(), source));
+        };
+        let merged = ours.merge(theirs);
+        let is_theirs = merged == *theirs;
+        if merged != **ours {
+            return Some(self.put(merged, source.filter(|_| is_theirs)));
         }
+        if is_theirs && let Some(kept) = self.by_number.get_mut(number) {
+            kept.source = source.or(kept.source);
+        }
+        None
     }
 
     /// The number of the last change.
@@ -292,10 +319,9 @@ impl Registry {
         their_last: u64,
     ) -> impl Iterator<Item = (u64, &'a HostEntry)> {
         let range = (Bound::Excluded(after), Bound::Included(through.max(after.saturating_add(1))));
-        self.by_number.range(range).filter_map(move |(number, host)| {
-            let kept = self.hosts.get(host)?;
+        self.by_number.range(range).filter_map(move |(number, kept)| {
             let has = kept.source.is_some_and(|source| still_has(their_spans, their_last, source));
-            (*number <= through && !has).then_some((*number, &kept.entry))
+            (*number <= through && !has).then_some((*number, &*kept.entry))
         })
     }
 
@@ -308,4 +334,8 @@ impl Registry {
     pub fn span(&self) -> Option<SpanId> {
         self.spans.last().map(|span| span.id)
     }
+}
+
+fn stands_as(one: &HostEntry, other: &HostEntry) -> bool {
+    one.state == other.state && one.home == other.home
 }

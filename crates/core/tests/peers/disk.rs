@@ -43,6 +43,27 @@ fn a_write_that_fails_alone_is_not_passed_over() {
     pair.assert_equal();
 }
 
+/// A batch is merged while the one before it is written. That fails, the later one becomes durable, and
+/// the server is killed: it must not believe that it has everything up to there.
+#[test]
+fn a_later_batch_does_not_hide_one_that_failed() {
+    let mut pair = Pair::with(License { instances: 5_000, ..autove(1, 1) }, autove(2, 2));
+    pair.register(HERE, (0..2_000).map(|number| entry(number, AutoVe(1))));
+    pair.set_disk(THERE, Disk::Slow);
+    pair.connect(HERE);
+    pair.settle();
+    // Who the peer is; the first batch; the second one.
+    for succeeds in [true, false, true] {
+        assert!(pair.sides[THERE].settle_one(pair.now, succeeds));
+        pair.collect(THERE);
+    }
+    assert!(!pair.sides[THERE].store.entries.is_empty());
+    assert!(!pair.sent.iter().any(|(_, message)| matches!(message, PeerMessage::Taken { .. })));
+    pair.crash(THERE);
+    pair.heal();
+    pair.assert_equal();
+}
+
 #[test]
 fn a_full_disk_and_a_lost_link_together_lose_nothing() {
     let mut pair = Pair::in_contact();

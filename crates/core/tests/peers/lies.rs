@@ -3,7 +3,7 @@
 use ve_core::{
     id::{LinkId, SpanId},
     node::peer::{
-        MAX_CHANGES, MAX_PRESENCES, PeerMessage, PeerState, PeerStatus, Presence, WINDOW,
+        Lag, MAX_CHANGES, MAX_PRESENCES, PeerMessage, PeerState, PeerStatus, Presence, WINDOW,
     },
     reason::ReasonCode,
     registry::{HostEntry, Position, Span},
@@ -39,6 +39,8 @@ fn presences(count: u16) -> PeerMessage {
     let presence = |number| Presence {
         host: host(number),
         boot: None,
+        since: None,
+        beside: None,
         address: "10.0.0.1:4000".parse().unwrap(),
         emulators: 1,
     };
@@ -156,5 +158,5 @@ fn four_kinds_of_messages_are_enough() {
     };
     pair.sides[HERE].hear(pair.now, link, PeerMessage::Taken { upto });
     let view = pair.sides[HERE].peer(pair.now);
-    assert_eq!((view.state, view.ahead.changes), (PeerState::InStep, 0));
+    assert_eq!((view.state, view.ahead), (PeerState::InStep, Some(Lag::default())));
 }

@@ -2,7 +2,7 @@
 
 use ve_core::node::{io::Note, peer::PeerState};
 
-use crate::harness::{AutoVe, HERE, License, Pair, THERE, autove, entry};
+use crate::harness::{AutoVe, Disk, HERE, License, Pair, THERE, autove, entry};
 
 #[test]
 fn two_links_are_as_good_as_one() {
@@ -44,6 +44,27 @@ fn either_link_may_be_lost_at_any_moment() {
             pair.assert_equal();
         }
     }
+}
+
+/// A server whose own disk is full takes nothing. Its peer sends everything anew over the link that is
+/// left, whenever the other one is lost, and is no liar for that.
+#[test]
+fn a_link_that_flaps_beside_a_full_disk_makes_no_liar() {
+    let mut pair = Pair::with(License { instances: 20_000, ..autove(1, 1) }, autove(2, 2));
+    pair.register(HERE, (0..10_000).map(|number| entry(number, AutoVe(1))));
+    pair.set_disk(THERE, Disk::Full);
+    pair.connect(HERE);
+    pair.pass(1_000);
+    for _ in 0..8 {
+        let second = pair.connect(THERE);
+        pair.settle();
+        pair.cut(second);
+        pair.pass(10_000);
+    }
+    assert_eq!(pair.refusals, []);
+    pair.set_disk(THERE, Disk::Fine);
+    pair.pass(40_000);
+    pair.assert_equal();
 }
 
 #[test]

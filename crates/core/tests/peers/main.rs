@@ -7,6 +7,7 @@ mod harness;
 
 mod conflicts;
 mod disk;
+mod flood;
 mod healing;
 mod lies;
 mod links;
@@ -15,3 +16,4 @@ mod property;
 mod recognition;
 mod status;
 mod sync;
+mod twins;

@@ -48,11 +48,12 @@ fn code(answer: &Answer) -> ReasonCode {
 fn a_host_that_logs_in_is_registered_and_present_on_both() {
     let mut pair = Pair::in_contact();
     assert!(matches!(pair.login(HERE, 1, 1), Answer::Granted(_)));
-    pair.settle();
+    pair.pass(200);
     pair.assert_equal();
     assert_eq!(pair.sides[THERE].store.entries.len(), 1);
     assert_eq!(heard(&pair, THERE), BTreeSet::from([host(1)]));
     pair.close(HERE, 1);
+    pair.pass(200);
     assert_eq!(heard(&pair, THERE), BTreeSet::new());
 }
 
@@ -60,7 +61,7 @@ fn a_host_that_logs_in_is_registered_and_present_on_both() {
 fn a_clone_is_noticed_at_the_other_side_as_long_as_there_is_contact() {
     let mut pair = Pair::in_contact();
     pair.login(HERE, 1, 1);
-    pair.settle();
+    pair.pass(200);
     assert_eq!(code(&pair.login(THERE, 1, 2)), ReasonCode::DuplicateInstance);
     let cloned = |note: &&Note| matches!(note, Note::HostCloned { at_peer: true, .. });
     assert_eq!(pair.sides[THERE].notes.iter().filter(cloned).count(), 1);
@@ -92,11 +93,11 @@ fn presence_goes_on_over_the_link_that_is_left() {
         let mut pair = Pair::new();
         let links = [pair.connect(HERE), pair.connect(THERE)];
         pair.login(HERE, 1, 1);
-        pair.settle();
+        pair.pass(1_200);
         pair.cut(links[lost]);
         pair.close(HERE, 1);
         pair.login(HERE, 2, 1);
-        pair.settle();
+        pair.pass(1_200);
         assert_eq!(code(&pair.login(THERE, 2, 2)), ReasonCode::DuplicateInstance, "{lost}");
         assert!(matches!(pair.login(THERE, 1, 2), Answer::Granted(_)), "{lost}");
     }

@@ -3,7 +3,7 @@
 use ve_core::{
     license::Mode,
     node::{
-        io::{Input, Note},
+        io::{AutoVeRules, Input, Note},
         peer::{MAX_PEER_LINKS, PeerFailure, PeerState},
     },
     reason::ReasonCode,
@@ -15,7 +15,7 @@ use crate::harness::{HERE, License, Pair, THERE, autove, general};
 fn who_is_no_peer_is_refused() {
     let own = autove(1, 1);
     for (other, why) in [
-        (general(2, 2), "license 01.00000001.002.002 of the other server is for general mode"),
+        (general(2, 2), "license 01.00000001.002.002 is for general mode"),
         (
             License { customer: "Somebody/Else", ..autove(2, 2) },
             "another customer's: Somebody/Else",
@@ -44,6 +44,11 @@ fn a_server_in_general_mode_has_no_peers() {
     let (side, refusal) = &pair.refusals[0];
     assert_eq!(*side, HERE);
     assert!(refusal.sentence.contains("this server is in general mode"), "{refusal}");
+    let view = pair.sides[HERE].peer(pair.now);
+    assert!(matches!(view.state, PeerState::Refused(_)), "one is configured: {view:?}");
+    assert_eq!((view.license_id, view.homed, view.missing_here), (None, None, None));
+    let rules = AutoVeRules { has_peer: false, ..AutoVeRules::default() };
+    pair.input(HERE, Input::AutoVe(rules));
     assert!(pair.sides[HERE].node.peer(pair.now).is_none());
 }
 
@@ -77,6 +82,22 @@ fn links_are_judged_anew_when_the_own_license_changes() {
     assert_eq!(pair.refusals.len(), 1);
     assert!(pair.links().is_empty());
     assert!(pair.sides[HERE].notes.iter().any(|note| matches!(note, Note::PeerLost { .. })));
+}
+
+/// The peer knows this server by the license that it was shown: nobody is at fault, and both begin
+/// anew.
+#[test]
+fn links_end_in_peace_when_another_license_is_served() {
+    let mut pair = Pair::in_contact();
+    let now = pair.now;
+    pair.sides[HERE].install(now, autove(3, 1));
+    pair.collect(HERE);
+    let codes: Vec<ReasonCode> = pair.refusals.iter().map(|(_, refusal)| refusal.code).collect();
+    assert_eq!(codes, [ReasonCode::ServerBusy]);
+    pair.connect(HERE);
+    pair.settle();
+    assert_eq!(pair.refusals.len(), 1);
+    assert_eq!(pair.sides[THERE].peer(pair.now).license_id, Some(&autove(3, 1).id()));
 }
 
 #[test]

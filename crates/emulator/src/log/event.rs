@@ -235,6 +235,12 @@ pub enum LogEvent {
         /// Why not, for a person.
         reason: String,
     },
+    /// The machine's provider gave no document of its identity (AutoVE). The license is as good as
+    /// before.
+    IdentityMissing {
+        /// Why not, for a person.
+        reason: String,
+    },
     /// A hook of the operator's failed.
     HookFailed {
         /// The hook's name, such as `lost`.
@@ -272,6 +278,7 @@ impl LogEvent {
             Self::GraceOver => "grace-over",
             Self::GuestEnded { .. } => "guest-ended",
             Self::ReceiptNotKept { .. } => "receipt-not-kept",
+            Self::IdentityMissing { .. } => "identity-missing",
             Self::HookFailed { .. } => "hook-failed",
             Self::Exit { .. } => "exit",
         }

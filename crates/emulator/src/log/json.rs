@@ -55,6 +55,7 @@ fn reason(event: &LogEvent) -> Option<String> {
         | LogEvent::ShutdownFailed { reason }
         | LogEvent::StartFailed { reason }
         | LogEvent::ReceiptNotKept { reason }
+        | LogEvent::IdentityMissing { reason }
         | LogEvent::HookFailed { reason, .. } => Some(reason.clone()),
         LogEvent::Switched { back: true, .. } => Some("failback".to_owned()),
         LogEvent::Switched { back: false, .. } => Some("failover".to_owned()),
@@ -101,6 +102,7 @@ fn facts(event: &LogEvent) -> Map<String, Value> {
         | LogEvent::Unavailable
         | LogEvent::StartFailed { .. }
         | LogEvent::ReceiptNotKept { .. }
+        | LogEvent::IdentityMissing { .. }
         | LogEvent::StoppedAtOnce
         | LogEvent::GraceOver => Value::Null,
     };

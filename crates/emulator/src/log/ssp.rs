@@ -120,6 +120,13 @@ fn ending(event: &LogEvent, display_name: &str) -> Vec<Line> {
         LogEvent::ReceiptNotKept { reason } => {
             line(Warn, format!("The host's receipt is not kept: {reason}"))
         }
+        LogEvent::IdentityMissing { reason } => line(
+            Warn,
+            format!(
+                "There is no identity document of this machine: {reason}; if the host's key is lost, its \
+                 instance has to be retired"
+            ),
+        ),
         LogEvent::HookFailed { hook, reason } => {
             line(Warn, format!("The hook {hook} failed: {reason}"))
         }

@@ -2,6 +2,8 @@
 
 mod clones;
 mod healing;
+mod metadata;
 mod moving;
 mod peers;
 mod registering;
+mod spent;

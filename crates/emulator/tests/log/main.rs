@@ -172,6 +172,7 @@ fn ssp_everything_else() {
     2021-08-10 17:16:41 INFO VE Charon has ended with exit code 0.
     2021-08-10 17:16:41 WARN VE The hook lost failed: exit code 2
     2021-08-10 17:16:41 WARN VE The host's receipt is not kept: no space left
+    2021-08-10 17:16:41 WARN VE There is no identity document of this machine: it did not answer in time; if the host's key is lost, its instance has to be retired
     2021-08-10 17:16:41 INFO VE Logged out from license server: ::1
     ");
 }
@@ -211,6 +212,7 @@ fn everything_else() -> Vec<LogEvent> {
         LogEvent::GuestEnded { code: 0 },
         LogEvent::HookFailed { hook: "lost", reason: "exit code 2".to_owned() },
         LogEvent::ReceiptNotKept { reason: "no space left".to_owned() },
+        LogEvent::IdentityMissing { reason: "it did not answer in time".to_owned() },
         LogEvent::LoggedOut { server: server("[::1]:8083") },
         LogEvent::Exit { code: 0 },
     ]
@@ -405,6 +407,7 @@ fn par_everything_else() {
     20210810:171641.500000:Charon has ended with exit code 0.
     20210810:171641.500000:warn:The hook lost failed: exit code 2
     20210810:171641.500000:warn:The host's receipt is not kept: no space left
+    20210810:171641.500000:warn:There is no identity document of this machine: it did not answer in time; if the host's key is lost, its instance has to be retired
     20210810:171641.500000:Logged out from license server: ::1
     20210810:171641.500000:Exit
     ");

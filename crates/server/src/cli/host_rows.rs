@@ -12,7 +12,10 @@ use ve_core::{
 };
 
 use super::csv;
-use crate::control::protocol::HostReport;
+use crate::{
+    control::protocol::HostReport,
+    words::{counted_len, plain},
+};
 
 /// The columns, in their order in a CSV file.
 const COLUMNS: [&str; 11] = [
@@ -160,19 +163,56 @@ pub(super) fn to_json(reports: &[HostReport]) -> Result<String, serde_json::Erro
     Ok(serde_json::to_string_pretty(&rows)? + "\n")
 }
 
+/// The hosts of a file, and where each stands there.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// The hosts.
+    pub(super) entries: Vec<HostEntry>,
+    /// What the numbers count.
+    what: &'static str,
+    /// For each host, counted from 1.
+    numbers: Vec<usize>,
+}
+
+impl Listed {
+    /// Where a host stands, such as `line 3`.
+    pub(super) fn place(&self, host: HostKey) -> Option<String> {
+        let index = self.entries.iter().position(|entry| entry.host == host)?;
+        Some(format!("{} {}", self.what, self.numbers.get(index)?))
+    }
+
+    /// All entries, or what is wrong with the first that is. No host stands there twice.
+    fn all_or_none(
+        what: &'static str,
+        found: impl Iterator<Item = (usize, Result<HostEntry, String>)>,
+    ) -> Result<Self, String> {
+        let mut all = Self { entries: Vec::new(), what, numbers: Vec::new() };
+        let mut hosts = HashSet::new();
+        for (number, entry) in found {
+            let entry = entry.map_err(|why| format!("{what} {number}: {why}"))?;
+            if !hosts.insert(entry.host) {
+                return Err(format!("{what} {number}: host {} stands there twice", entry.host));
+            }
+            all.entries.push(entry);
+            all.numbers.push(number);
+            if all.entries.len() > MAX_HOSTS {
+                return Err(format!("it has more than {MAX_HOSTS} hosts"));
+            }
+        }
+        Ok(all)
+    }
+}
+
 /// The hosts of a JSON file, or what is wrong with it.
-pub(super) fn from_json(text: &str) -> Result<Vec<HostEntry>, String> {
+pub(super) fn from_json(text: &str) -> Result<Listed, String> {
     let rows: Rows = serde_json::from_str(text)
-        .map_err(|error| printable(&error.to_string(), 4 * MAX_QUOTED))?;
+        .map_err(|error| printable(&plain(&error.to_string()), 4 * MAX_QUOTED))?;
     let numbered = rows.instances.into_iter().enumerate();
-    let entries = numbered.map(|(index, row)| (format!("host {}", index + 1), row));
-    all_or_none(entries.map(|(place, row)| {
-        row.into_entry().map_err(|why| (place.clone(), why)).map(|entry| (place, entry))
-    }))
+    Listed::all_or_none("host", numbered.map(|(index, row)| (index + 1, row.into_entry())))
 }
 
 /// The hosts of a CSV file, or what is wrong with it. The first line names the columns, in any order.
-pub(super) fn from_csv(text: &str, now: Utc) -> Result<Vec<HostEntry>, String> {
+pub(super) fn from_csv(text: &str, now: Utc) -> Result<Listed, String> {
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (_, header) = lines.next().ok_or("it is empty")?;
     let header = header.strip_prefix('\u{feff}').unwrap_or(header);
@@ -181,7 +221,8 @@ pub(super) fn from_csv(text: &str, now: Utc) -> Result<Vec<HostEntry>, String> {
     let read = |line: &str| {
         let fields = csv::fields(line).map_err(|why| why.to_string())?;
         if fields.len() != columns.len() {
-            return Err(format!("it has {} fields, and line 1 {}", fields.len(), columns.len()));
+            let found = counted_len(fields.len(), "field");
+            return Err(format!("it has {found}, and line 1 {}", columns.len()));
         }
         let field = |column: &str| {
             let index = columns.iter().position(|known| known == column)?;
@@ -189,10 +230,7 @@ pub(super) fn from_csv(text: &str, now: Utc) -> Result<Vec<HostEntry>, String> {
         };
         row(field, now)?.into_entry()
     };
-    all_or_none(lines.map(|(index, line)| {
-        let place = format!("line {}", index + 1);
-        read(line).map(|entry| (place.clone(), entry)).map_err(|why| (place, why))
-    }))
+    Listed::all_or_none("line", lines.map(|(index, line)| (index + 1, read(line))))
 }
 
 fn check_columns(columns: &[String]) -> Result<(), String> {
@@ -249,25 +287,6 @@ fn wrong(column: &str, text: &str, why: impl std::fmt::Display) -> String {
     format!("{column} {:?}: {why}", printable(text, MAX_QUOTED))
 }
 
-/// All entries, or the place and the words of the first that is wrong. No host stands there twice.
-fn all_or_none(
-    entries: impl Iterator<Item = Result<(String, HostEntry), (String, String)>>,
-) -> Result<Vec<HostEntry>, String> {
-    let mut all = Vec::new();
-    let mut hosts = HashSet::new();
-    for entry in entries {
-        let (place, entry) = entry.map_err(|(place, why)| format!("{place}: {why}"))?;
-        if !hosts.insert(entry.host) {
-            return Err(format!("{place}: host {} stands there twice", entry.host));
-        }
-        all.push(entry);
-        if all.len() > MAX_HOSTS {
-            return Err(format!("it has more than {MAX_HOSTS} hosts"));
-        }
-    }
-    Ok(all)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,18 +319,21 @@ mod tests {
             [report(1), HostReport { identity_platform: None, identity_id: None, ..report(2) }];
         let from_csv = from_csv(&to_csv(&reports), Utc(0)).expect("CSV");
         let from_json = from_json(&to_json(&reports).expect("JSON")).expect("JSON");
-        assert_eq!(from_csv, from_json);
+        assert_eq!(from_csv.entries, from_json.entries);
+        assert_eq!(from_csv.place(HostKey([2; 32])).as_deref(), Some("line 3"));
+        assert_eq!(from_json.place(HostKey([2; 32])).as_deref(), Some("host 2"));
+        assert_eq!(from_json.place(HostKey([3; 32])), None);
         let rows: Vec<Row> = reports.iter().map(Row::from).collect();
         let expected: Vec<HostEntry> =
             rows.into_iter().map(|row| row.into_entry().expect("an entry")).collect();
-        assert_eq!(from_csv, expected);
+        assert_eq!(from_csv.entries, expected);
     }
 
     #[test]
     fn a_list_by_hand_needs_only_host_and_home() {
         let host = HostKey([1; 32]).to_string();
         let text = format!("\u{feff}home,host\r\n01.00000001.002.044,{host}\r\n\r\n");
-        let entries = from_csv(&text, NOW).expect("a list");
+        let entries = from_csv(&text, NOW).expect("a list").entries;
         assert_eq!(entries.len(), 1);
         assert_eq!((entries[0].revision, entries[0].registered), (1, NOW));
         assert_eq!(entries[0].seen.name.as_str(), "010101010101");
@@ -327,11 +349,14 @@ mod tests {
             ("host,home,x\u{1b}\n".into(), "line 1: there is no column \"x\\\\u{1b}\""),
             ("host,home,host\n".into(), "stands there twice"),
             ("host,home\n1,2\n".into(), "line 2: host \"1\": expected 64"),
-            ("host,home\n\n1\n".into(), "line 3: it has 1 fields, and line 1 2"),
+            ("host,home\n\n1\n".into(), "line 3: it has 1 field, and line 1 2"),
             (format!("{good}{row}\n"), "line 3: host 0101"),
             (good.replace("amazon.aws", ""), "belong together"),
             (good.replace(",3,", ",0,"), "revision must be"),
-            (good.replace("retired", "gone"), "line 2: state \"gone\": expected one of"),
+            (
+                good.replace("retired", "gone"),
+                "line 2: state \"gone\": expected one of active, moved, retired",
+            ),
         ] {
             let error = from_csv(&text, NOW).expect_err(part);
             assert!(error.contains(part), "{error}");
@@ -339,8 +364,10 @@ mod tests {
         let json = to_json(&[report(1)]).expect("JSON");
         let twice = to_json(&[report(1), report(1)]).expect("JSON");
         for (text, part) in [
-            ("{}".to_owned(), "missing field"),
-            (json.replace("revision", "revisions"), "unknown field"),
+            ("{}".to_owned(), "missing field `instances`"),
+            ("{\"instances\": {}}".to_owned(), "there is a table, expected a list"),
+            (json.replace("\"revision\": 3", "\"revision\": \"x\""), "expected a whole number"),
+            (json.replace("revision", "revisions"), "unknown field `revisions`"),
             (json.replace("\"revision\": 3", "\"revision\": 0"), "host 1: revision must be"),
             (twice, "host 2: host 0101"),
         ] {

@@ -17,8 +17,8 @@ use crate::{
     control::{
         client::{self, AskError},
         protocol::{
-            DenialReport, Denials, Done, Failure, LicenseReport, Licenses, Request, SessionReport,
-            Sessions, Status,
+            DenialReport, Denials, Done, Failure, LicenseReport, Licenses, ProductReport, Request,
+            SessionReport, Sessions, Status,
         },
     },
     home::Home,
@@ -185,26 +185,44 @@ fn licenses(reports: &[LicenseReport]) -> Vec<String> {
         [report.id.clone(), version, ends(report), report.status.clone()]
     });
     let mut lines = table::lines(["License", "Version", "Ends (UTC)", "Status"], rows);
-    let products = reports.iter().flat_map(|report| {
+    // Licenses that count hosts have a table of their own: there, what is in use is no emulators.
+    let counts_hosts = |report: &&LicenseReport| report.mode.as_deref() == Some("autove");
+    let seats = reports
+        .iter()
+        .filter(|report| !counts_hosts(report))
+        .flat_map(|report| report.products.iter().map(|product| seats_of(report, product)));
+    let hosts = reports.iter().filter(counts_hosts).flat_map(|report| {
         report.products.iter().map(|product| {
-            let in_use = product.in_use.map_or_else(|| "-".into(), |seats| seats.to_string());
-            let hardware = product.virtual_hardware.join(",");
-            [
-                report.id.clone(),
-                product.code.clone(),
-                in_use,
-                product.instances.to_string(),
-                hardware,
-            ]
+            let [id, code, in_use, instances, hardware] = seats_of(report, product);
+            [id, code, in_use, instances, or_dash(product.emulators), hardware]
         })
     });
-    let header = ["License", "Product", "In use", "Instances", "Virtual hardware"];
-    let products = table::lines(header, products);
-    if products.len() > 1 {
+    let seats =
+        table::lines(["License", "Product", "In use", "Instances", "Virtual hardware"], seats);
+    let hosts = table::lines(
+        ["License", "Product", "Hosts in use", "Instances", "Emulators", "Virtual hardware"],
+        hosts,
+    );
+    for products in [seats, hosts].into_iter().filter(|products| products.len() > 1) {
         lines.push(String::new());
         lines.extend(products);
     }
     lines
+}
+
+/// License, product, what is in use, instances, models.
+fn seats_of(report: &LicenseReport, product: &ProductReport) -> [String; 5] {
+    [
+        report.id.clone(),
+        product.code.clone(),
+        or_dash(product.in_use),
+        product.instances.to_string(),
+        product.virtual_hardware.join(","),
+    ]
+}
+
+fn or_dash(count: Option<usize>) -> String {
+    count.map_or_else(|| "-".into(), |count| count.to_string())
 }
 
 fn ends(report: &LicenseReport) -> String {
@@ -235,11 +253,21 @@ fn sessions(report: &Sessions) -> Vec<String> {
             session.address.clone(),
             session.since.to_string(),
             session.product.clone(),
+            session.host.clone(),
             state,
         ]
     };
-    let header =
-        ["ID", "Emulator", "Hardware", "Version", "Address", "Since (UTC)", "Product", "State"];
+    let header = [
+        "ID",
+        "Emulator",
+        "Hardware",
+        "Version",
+        "Address",
+        "Since (UTC)",
+        "Product",
+        "Host",
+        "State",
+    ];
     table::lines(header, report.sessions.iter().map(row))
 }
 

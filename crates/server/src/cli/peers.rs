@@ -1,8 +1,10 @@
 //! `licensectl peers`: the other server of an AutoVE pair.
 
-use crate::control::protocol::{CapacityReport, PeerReport, PeerReports};
-
 use super::table;
+use crate::{
+    control::protocol::{CapacityReport, PeerReport, PeerReports},
+    words::counted,
+};
 
 /// The list.
 pub(super) fn lines(reports: &PeerReports) -> Vec<String> {
@@ -23,9 +25,31 @@ pub(super) fn lines(reports: &PeerReports) -> Vec<String> {
     let mut lines = table::lines(header, reports.peers.iter().map(row));
     for peer in &reports.peers {
         lines.push(String::new());
-        lines.push(format!("If the peer fails: {}", carried(Some(peer.missing_here))));
-        lines.push(format!("If this server fails: {}", carried(peer.missing_there)));
-        lines.extend(peer.why.as_ref().map(|why| format!("Why there is none: {why}")));
+        lines.extend(shortage(peer));
+        lines.extend(peer.why.as_ref().map(|why| format!("Why: {why}")));
+    }
+    lines
+}
+
+/// Whether one server can carry all hosts: alone as it is now, or if the other one failed.
+fn shortage(peer: &PeerReport) -> Vec<String> {
+    if let Some(missing) = peer.without_instance {
+        let now = match missing {
+            0 => "this server can carry all hosts".into(),
+            1 => "1 host has no instance".into(),
+            missing => format!("{missing} hosts have no instance"),
+        };
+        return vec![format!("While the peer does not serve: {now}")];
+    }
+    let mut lines = Vec::new();
+    if let Some(missing) = peer.missing_here {
+        lines.push(format!("If the peer fails: {}", carried(missing, "this server")));
+    }
+    if let Some(missing) = peer.missing_there {
+        lines.push(format!("If this server fails: {}", carried(missing, "the peer")));
+    }
+    if lines.is_empty() {
+        lines.push("Nothing is known of the peer yet".into());
     }
     lines
 }
@@ -41,25 +65,35 @@ fn row(peer: &PeerReport) -> [String; 9] {
     [
         or_dash(peer.license_id.as_ref()),
         state,
-        or_dash(peer.address.as_ref()),
+        or_dash(address(peer)),
         or_dash(peer.since),
         or_dash(peer.instances),
-        peer.homed.to_string(),
+        or_dash(peer.homed),
         or_dash(peer.guests),
         lag(peer.behind_changes, peer.behind_seconds),
         lag(peer.ahead_changes, peer.ahead_seconds),
     ]
 }
 
-fn lag(changes: u64, seconds: u64) -> String {
-    if changes == 0 { "0".into() } else { format!("{changes} ({seconds} s)") }
+/// Where it is: as configured, unless that leads somewhere else.
+fn address(peer: &PeerReport) -> Option<&String> {
+    let configured =
+        peer.configured.as_ref().filter(|_| peer.address.is_none() || peer.why.is_none());
+    configured.or(peer.address.as_ref())
 }
 
-fn carried(missing: Option<u64>) -> String {
+fn lag(changes: Option<u64>, seconds: Option<u64>) -> String {
+    match (changes, seconds) {
+        (None, _) => "-".into(),
+        (Some(changes @ 1..), Some(seconds)) => format!("{changes} ({seconds} s)"),
+        (Some(changes), _) => changes.to_string(),
+    }
+}
+
+fn carried(missing: u64, who: &str) -> String {
     match missing {
-        None => "how many hosts the peer could carry is not known".into(),
-        Some(0) => "the other can carry all hosts".into(),
-        Some(missing) => format!("{missing} host(s) would have no instance"),
+        0 => format!("{who} can carry all hosts"),
+        missing => format!("{} would have no instance", counted(missing, "host")),
     }
 }
 
@@ -72,11 +106,13 @@ pub(super) fn status(capacity: Option<&CapacityReport>, peer: Option<&PeerReport
         } else {
             String::new()
         };
-        format!("Hosts: {homed} of {instances} at home with {license_id}, {guests} guest(s){kept}")
+        let guests = counted(*guests, "guest");
+        format!("Hosts: {homed} of {instances} at home with {license_id}, {guests}{kept}")
     });
     let peer = peer.map(|peer| {
-        let id = peer.license_id.as_ref().map_or_else(String::new, |id| format!(", license {id}"));
-        format!("Peer: {}{id}", peer.state)
+        let id = peer.license_id.as_ref().map(|id| format!(", license {id}"));
+        let at = address(peer).map(|at| format!(", {at}"));
+        format!("Peer: {}{}{}", peer.state, id.unwrap_or_default(), at.unwrap_or_default())
     });
     hosts.into_iter().chain(peer).collect()
 }

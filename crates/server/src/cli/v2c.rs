@@ -213,8 +213,15 @@ fn sessions(installation: &Installation) -> Vec<String> {
         return vec!["No server runs here; the next start takes the license up.".into()];
     };
     let revoked = &installation.sessions_revoked;
-    let mut lines =
-        vec![format!("Sessions that go on: {kept}; that are revoked: {}", revoked.len())];
+    let hosts = installation.hosts_served.zip(installation.hosts_kept);
+    let hosts = hosts.map(|(served, kept)| match served.saturating_sub(kept) {
+        0 => format!("Hosts that keep an instance: {kept}; that lose it: 0"),
+        lost => {
+            format!("Hosts that keep an instance: {kept}; that lose it: {lost}")
+        }
+    });
+    let mut lines: Vec<String> = hosts.into_iter().collect();
+    lines.push(format!("Sessions that go on: {kept}; that are revoked: {}", revoked.len()));
     lines.extend(revoked.iter().map(|session| format!("  {}: {}", session.id, session.refusal)));
     lines
 }

@@ -55,6 +55,11 @@ pub enum Request {
         /// The last host of the part before.
         after: Option<HostKey>,
     },
+    /// One registered host: [`HostReport`].
+    Host {
+        /// Its key, the beginning of it, or its name.
+        host: String,
+    },
     /// Retire a host: its instance becomes free, for ever: [`Done`].
     Retire {
         /// Its key, the beginning of it, or its name.
@@ -157,6 +162,9 @@ pub struct LicenseReport {
     pub remaining_seconds: Option<u64>,
     /// Run time used of this version, in seconds; `None` for `NORMAL`.
     pub used_seconds: Option<u64>,
+    /// `general` or `autove`.
+    #[serde(default)]
+    pub mode: Option<String>,
     /// Whose license.
     pub customer: Option<String>,
     /// `NORMAL` or `COUNTDOWN`.
@@ -174,10 +182,14 @@ pub struct ProductReport {
     pub code: String,
     /// The emulated models.
     pub virtual_hardware: Vec<String>,
-    /// Seats licensed.
+    /// Seats licensed; in AutoVE mode, hosts.
     pub instances: u32,
-    /// Seats that sessions hold; `None` when no server runs.
+    /// How many of them are in use: seats that sessions hold, or hosts that have an instance; `None`
+    /// when no server runs.
     pub in_use: Option<usize>,
+    /// How many emulators run or have a seat reserved; `None` when no server runs.
+    #[serde(default)]
+    pub emulators: Option<usize>,
     /// When the section ends (UTC, seconds since 1970).
     pub expires: Option<Utc>,
 }
@@ -218,6 +230,9 @@ pub struct SessionReport {
     pub license_id: String,
     /// The first digits of the host's key, to tell hosts apart.
     pub host: String,
+    /// All of them, as the list of instances names the host.
+    #[serde(default)]
+    pub host_key: Option<HostKey>,
 }
 
 /// Who was refused.
@@ -261,6 +276,12 @@ pub struct Installation {
     pub changes: Vec<Change>,
     /// Whether the license will be valid, or why not.
     pub status: String,
+    /// How many hosts have an instance of it now; `None` in general mode, and when no server runs.
+    #[serde(default)]
+    pub hosts_served: Option<u64>,
+    /// How many of these keep it.
+    #[serde(default)]
+    pub hosts_kept: Option<u64>,
     /// How many sessions go on and notice nothing; `None` when no server runs.
     pub sessions_kept: Option<usize>,
     /// The sessions that are revoked, and why.

@@ -25,6 +25,10 @@ const MAX_TOOLS: usize = 16;
 /// How long a tool may take for its question and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the disk may take for an import. The tool waits for longer than it takes to hand that in, and
+/// for this.
+const IMPORT_PATIENCE: Duration = Duration::from_secs(45);
+
 /// How long a tool that has its answer is listened to, in case it is still asking.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -93,13 +97,29 @@ async fn import(
     read: &mut (impl AsyncBufRead + Unpin),
     hosts: usize,
 ) -> Reply {
+    // One at a time: each is large, and on a disk that hangs they would only pile up.
+    let turn = timeout(PATIENCE, Arc::clone(&service.importing).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        let busy = "another import is under way; try again when it is done.";
+        return Reply::Failed(failure(75, busy));
+    };
     let entries = match import::read(read, hosts).await {
         Ok(entries) => entries,
         Err(failure) => return Reply::Failed(failure),
     };
     let service = Arc::clone(service);
-    let imported = to_the_end(async move { service.import(entries).await }).await;
-    imported.map_or_else(Reply::Failed, |done| report(&done))
+    let imported = to_the_end(async move {
+        let _turn = turn;
+        service.import(entries).await
+    });
+    match timeout(IMPORT_PATIENCE, imported).await {
+        Ok(imported) => imported.map_or_else(Reply::Failed, |done| report(&done)),
+        Err(_) => Reply::Failed(failure(
+            75,
+            "the disk has not answered yet, and is waited for: the import may still be taken. See \
+             `licensectl instances`.",
+        )),
+    }
 }
 
 /// Root and the user that the server runs as may ask.
@@ -166,9 +186,10 @@ async fn answer(service: &Arc<Service>, request: Request) -> Result<Reply, Failu
             let part = node.look(move |node, _| reports::instances(node, after)).await;
             report(&part.map_err(stopped)?)
         }
+        Request::Host { host } => report(&service.host(host).await?),
         Request::Retire { host } => report(&service.retire(host).await?),
         Request::Import { .. } => return Err(failure(70, "an import has entries.")),
-        Request::Peers => report(&node.look(reports::peers).await.map_err(stopped)?),
+        Request::Peers => report(&service.peers().await.map_err(stopped)?),
     })
 }
 

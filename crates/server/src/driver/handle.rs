@@ -20,6 +20,7 @@ use ve_core::{
     time::Now,
 };
 
+use super::words::Word;
 use crate::health::Health;
 
 /// How many inputs may wait for the node. A link that finds no room waits, and so does its client.
@@ -71,6 +72,7 @@ pub type Reply = Result<String, Refusal>;
 #[allow(clippy::large_enum_variant, reason = "nearly all of them are inputs")]
 pub(super) enum Message {
     Input(Input),
+    PeerSaid(Word),
     Open { link: LinkId, host: HostKey, address: Name, queue: mpsc::Sender<ToLink> },
     OpenPeer { newcomer: Newcomer, queue: mpsc::Sender<ToLink> },
     Ask { question: Question, reply: oneshot::Sender<Reply> },
@@ -132,6 +134,11 @@ impl NodeHandle {
         let (queue, receiver) = mpsc::channel(PEER_QUEUE);
         self.inbox.send(Message::OpenPeer { newcomer, queue }).await.map_err(|_| Stopped)?;
         Ok(receiver)
+    }
+
+    /// Hands in what a peer said; waits while the inbox is full.
+    pub(super) async fn peer_said(&self, word: Word) -> Result<(), Stopped> {
+        self.inbox.send(Message::PeerSaid(word)).await.map_err(|_| Stopped)
     }
 
     async fn ask(&self, question: Question) -> Result<Reply, Stopped> {

@@ -46,8 +46,9 @@ pub(super) async fn greet(
     shared: &Shared,
     stream: TcpStream,
     pace: &Pace,
+    is_peer: bool,
 ) -> Result<Option<Greeted>, LinkError> {
-    let turn = pace.turn().await;
+    let turn = pace.turn(is_peer).await;
     if turn.was_waited_for() && has_given_up(&stream) {
         return Ok(None);
     }
@@ -95,10 +96,16 @@ async fn exchange_hellos(shared: &Shared, reader: &mut Reader) -> Result<Option<
     let nonce = check(&hello)?;
     let version = convert::common_version(&hello.versions, VERSIONS);
     let known = shared.credentials.current();
+    let credentials = if hello.peer_credentials.is_empty() {
+        known.shown()
+    } else {
+        let served = shared.node.look(|node, _| node.served_autove()).await?;
+        known.shown_to_peer(served.as_ref())
+    };
     let ours = proto::ServerHello {
         version: version.unwrap_or(0),
         versions: VERSIONS.to_vec(),
-        credentials: known.shown(),
+        credentials,
         software: format!("licensed {}", env!("CARGO_PKG_VERSION")),
         heartbeat_interval_ms: HEARTBEAT_INTERVAL_MS,
         heartbeat_timeout_ms: HEARTBEAT_TIMEOUT_MS,

@@ -9,6 +9,8 @@
 //! A turn at the processor lasts for one step of a handshake and never for a wait, and a client that
 //! keeps us waiting loses its place among those that have begun: one that stops half-way holds up
 //! no one for longer than a blink.
+//!
+//! Peers don't stand in line: when all clients come at once, a server needs its peer most.
 
 use std::{
     future::poll_fn,
@@ -37,11 +39,15 @@ const MAX_STEPS: usize = 8;
 /// other side of the world needs less.
 const CLIENTS_SHARE: Duration = Duration::from_millis(500);
 
+/// How many handshakes of peers go past the line at the same time.
+const MAX_PEERS: usize = 8;
+
 /// Paces the handshakes of one server.
 #[derive(Debug)]
 pub struct Pace {
     places: Semaphore,
     turns: Semaphore,
+    peers: Semaphore,
     under_way: AtomicUsize,
 }
 
@@ -50,17 +56,25 @@ impl Default for Pace {
         Self {
             places: Semaphore::new(MAX_BEGUN),
             turns: Semaphore::new(MAX_STEPS),
+            peers: Semaphore::new(MAX_PEERS),
             under_way: AtomicUsize::new(0),
         }
     }
 }
 
 impl Pace {
-    /// Waits in the line until a handshake may begin.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+    /// Waits in the line until a handshake may begin; that of a peer may at once.
+    pub(super) async fn turn(&self, is_peer: bool) -> Turn<'_> {
         let counted = Counted::new(&self.under_way);
-        let place = if self.is_calm() { None } else { Some(of(&self.places).await) };
-        Turn { pace: self, place, _counted: counted }
+        let (mut place, mut past) = (None, None);
+        if !self.is_calm() {
+            // Clients behind a peer's address can't all go past the others.
+            past = self.peers.try_acquire().ok().filter(|_| is_peer);
+            if past.is_none() {
+                place = Some(of(&self.places).await);
+            }
+        }
+        Turn { pace: self, place, _past: past, _counted: counted }
     }
 
     fn is_calm(&self) -> bool {
@@ -89,6 +103,8 @@ pub(super) struct Turn<'a> {
     pace: &'a Pace,
     /// Its place among those that have begun; none when there is no line, or when it was lost.
     place: Option<SemaphorePermit<'a>>,
+    /// Its leave to go past the line.
+    _past: Option<SemaphorePermit<'a>>,
     _counted: Counted<'a>,
 }
 
@@ -161,7 +177,31 @@ mod tests {
     use super::*;
 
     async fn run<T>(pace: &Pace, handshake: impl Future<Output = T>) -> T {
-        pace.turn().await.run(handshake).await
+        pace.turn(false).await.run(handshake).await
+    }
+
+    #[tokio::test]
+    async fn a_peer_goes_past_the_line() {
+        let pace = Arc::new(Pace::default());
+        let crowd: Vec<_> = (0..MAX_UNPACED).map(|_| Counted::new(&pace.under_way)).collect();
+        let mut places = Vec::new();
+        while places.len() < MAX_BEGUN {
+            places.push(pace.turn(false).await);
+        }
+        let waits = |is_peer| {
+            let mut turn = Box::pin(pace.turn(is_peer));
+            let waker = std::task::Waker::noop();
+            turn.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending()
+        };
+        assert!(waits(false), "a client stands in line");
+        let mut peers = Vec::new();
+        while peers.len() < MAX_PEERS {
+            assert!(!waits(true));
+            peers.push(pace.turn(true).await);
+        }
+        assert!(waits(true), "not all who come from there");
+        drop((peers, crowd, places));
+        assert_eq!(pace.peers.available_permits(), MAX_PEERS);
     }
 
     #[tokio::test]

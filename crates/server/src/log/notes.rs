@@ -49,6 +49,7 @@ pub fn entries(at: Timestamp, note: &Note) -> Vec<Entry> {
             told.main(Info, "ledger-recovered", "The ledger can be written again.")
         }
         Note::HostRegistered { .. }
+        | Note::HostsImported { .. }
         | Note::HostRetired { .. }
         | Note::HostCloned { .. }
         | Note::IdentityClaimed { .. }
@@ -59,6 +60,7 @@ pub fn entries(at: Timestamp, note: &Note) -> Vec<Entry> {
         | Note::PeerFailed(_)
         | Note::PeerRefused { .. }
         | Note::PeerClockOff(_)
+        | Note::PeerClockRight
         | Note::PeersTooSmall { .. }
         | Note::PeersSuffice
         | Note::TooManyHosts { .. }

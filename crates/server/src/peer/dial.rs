@@ -24,7 +24,8 @@ use ve_wire::{
 };
 
 use super::{
-    hello::{self, Reader, unreachable},
+    answered,
+    hello::{self, Reader, Shown, unreachable},
     name_of, no_peer,
     reach::{addresses, reach},
     talk::{Ended, Talk},
@@ -122,7 +123,9 @@ impl Dialer {
         address: &PeerAddress,
         known: &Arc<Known>,
     ) -> Result<After, Stopped> {
-        let connecting = connect(&self.tls, &self.addresses, address, known);
+        let served = self.node.look(|node, _| node.served_autove()).await?;
+        let shown = Shown { known, credentials: known.shown_as_peer(served.as_ref()) };
+        let connecting = connect(&self.tls, &self.addresses, address, &shown);
         let connected = tokio::select! {
             connected = timeout(PATIENCE, connecting) => connected,
             changed = self.wishes.differ_from(address, known) => return changed.map(|()| After::Changed),
@@ -134,7 +137,7 @@ impl Dialer {
                 let newcomer = Newcomer { link, credential, address, dialed: true };
                 (newcomer, Connection::dialed(reader))
             }
-            Err(failure) => return self.failed(failure).await,
+            Err(failure) => return self.failed(named(failure, address)).await,
         };
         let link = newcomer.link;
         let queue = self.node.open_peer(newcomer).await?;
@@ -153,8 +156,12 @@ impl Dialer {
             // The node has said why.
             Ended::RefusedHere(refusal) if passes(&refusal) => Ok(After::Failed),
             Ended::RefusedHere(_) => Ok(After::Refused),
-            Ended::RefusedThere(refusal) | Ended::Broken(refusal) => {
-                self.failed(PeerFailure::Refused(refusal)).await
+            Ended::RefusedThere(refusal) => {
+                let failure = PeerFailure::Refused(answered(&refusal));
+                self.failed(named(failure, address)).await
+            }
+            Ended::Broken(refusal) => {
+                self.failed(named(PeerFailure::Refused(refusal), address)).await
             }
             Ended::Closed | Ended::Silent | Ended::TooSlow | Ended::Failed(_) | Ended::Changed => {
                 Ok(After::Failed)
@@ -181,6 +188,17 @@ impl Dialer {
 /// Whether a refusal ends by itself.
 fn passes(refusal: &Refusal) -> bool {
     matches!(refusal.code, ReasonCode::ServerBusy | ReasonCode::ServerDraining)
+}
+
+/// The same, with the address that was tried.
+fn named(failure: PeerFailure, address: &PeerAddress) -> PeerFailure {
+    match failure {
+        PeerFailure::Unreachable(why) => unreachable(format!("{address}: {why}")),
+        PeerFailure::Refused(refusal) => {
+            let sentence = format!("{address}: {}", refusal.sentence);
+            PeerFailure::Refused(Refusal { sentence, ..refusal })
+        }
+    }
 }
 
 /// What a failure is to the node, and what comes after it: a server that has no time now is no
@@ -210,7 +228,7 @@ async fn connect(
     tls: &TlsConnector,
     links: &Addresses,
     address: &PeerAddress,
-    known: &Known,
+    shown: &Shown<'_>,
 ) -> Result<Connected, PeerFailure> {
     let found = addresses(address).await.map_err(unreachable)?;
     for at in &found {
@@ -218,7 +236,7 @@ async fn connect(
     }
     let stream = reach(&found).await.map_err(unreachable)?;
     let at = stream.peer_addr().map_err(unreachable)?;
-    let (reader, credential) = hello::greet(tls, stream, known).await?;
+    let (reader, credential) = hello::greet(tls, stream, shown).await?;
     Ok((at, reader, credential))
 }
 
@@ -233,7 +251,7 @@ impl Wishes {
     fn current(&mut self) -> Option<(PeerAddress, Arc<Known>)> {
         let known = Arc::clone(&self.known.borrow_and_update());
         let address = self.wish.borrow_and_update().address.clone()?;
-        (!known.of_peer().is_empty()).then_some((address, known))
+        (!known.of_peers().is_empty()).then_some((address, known))
     }
 
     async fn changed(&mut self) -> Result<(), Stopped> {
@@ -249,7 +267,7 @@ impl Wishes {
             self.changed().await?;
             let is_the_same = self.current().is_some_and(|(to, with)| {
                 to == *address
-                    && with.of_peer() == known.of_peer()
+                    && with.of_peers() == known.of_peers()
                     && with.vendor_keys == known.vendor_keys
             });
             if !is_the_same {

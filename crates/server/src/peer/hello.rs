@@ -18,7 +18,7 @@ use ve_wire::{
     random_bytes, tls,
 };
 
-use super::papers;
+use super::{answered, papers};
 use crate::{credentials::Known, link::Counted};
 
 /// How long a server without a credential may take to say why it has none.
@@ -27,11 +27,17 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Reads what the other server says.
 pub(super) type Reader = FrameReader<TlsStream<Counted>>;
 
+/// What this server shows, and whom it believes.
+pub(super) struct Shown<'a> {
+    pub(super) known: &'a Known,
+    pub(super) credentials: Vec<String>,
+}
+
 /// Introduces this server over a fresh connection; who the other one is.
 pub(super) async fn greet(
     tls: &TlsConnector,
     stream: TcpStream,
-    known: &Known,
+    shown: &Shown<'_>,
 ) -> Result<(Reader, Verified<Credential>), PeerFailure> {
     let stream = tls.connect(tls::server_name(), Counted::new(stream)).await.map_err(no_tls)?;
     let key = tls::server_key(stream.get_ref().1.peer_certificates());
@@ -40,7 +46,7 @@ pub(super) async fn greet(
         versions: VERSIONS.to_vec(),
         nonce: random_bytes::<32>().to_vec(),
         software: format!("licensed {}", env!("CARGO_PKG_VERSION")),
-        peer_credentials: known.of_peer(),
+        peer_credentials: shown.credentials.clone(),
     };
     let hello = ClientMessage { kind: Some(client_message::Kind::Hello(hello)) };
     frame::write(reader.stream_mut(), &hello).await.map_err(unreachable)?;
@@ -48,10 +54,10 @@ pub(super) async fn greet(
     if credentials.is_empty()
         && let Some(refusal) = read_goodbye(&mut reader).await
     {
-        return Err(PeerFailure::Refused(refusal));
+        return Err(PeerFailure::Refused(answered(&refusal)));
     }
     let (credential, _) =
-        papers::check(&credentials, key, &known.vendor_keys).map_err(PeerFailure::Refused)?;
+        papers::check(&credentials, key, &shown.known.vendor_keys).map_err(PeerFailure::Refused)?;
     Ok((reader, credential))
 }
 
@@ -75,7 +81,7 @@ async fn read_hello(reader: &mut Reader) -> Result<Vec<String>, PeerFailure> {
             Err(match refusal.code {
                 // It had no time to read the hello, and says that none came.
                 ReasonCode::BadRequest => unreachable(refusal),
-                _ => PeerFailure::Refused(refusal),
+                _ => PeerFailure::Refused(answered(&refusal)),
             })
         }
         _ => Err(unreachable("it said no hello")),

@@ -33,6 +33,11 @@ fn bad_request(sentence: impl Into<String>) -> Refusal {
     Refusal::new(ReasonCode::BadRequest, sentence)
 }
 
+/// A refusal that the other server has spoken, so that its "here" is not taken for this server's.
+fn answered(refusal: &Refusal) -> Refusal {
+    Refusal::new(refusal.code, format!("it answers: {}", refusal.sentence))
+}
+
 /// An address as the node knows it.
 fn name_of(address: SocketAddr) -> Name {
     address.to_string().parse().expect("an address is a short name without control characters")

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     addresses::Place,
-    driver::{NodeHandle, Stopped, ToLink},
+    driver::{NodeHandle, Stopped, ToLink, Words},
     link::Bytes,
 };
 
@@ -87,11 +87,36 @@ impl Pace {
     }
 }
 
+/// Words that the node never hears of: heartbeats, and what a newer version may say. Nobody needs more
+/// of them than this in [`IDLE_PERIOD`].
+const MAX_IDLE_WORDS: u32 = 5_000;
+const IDLE_PERIOD: Duration = Duration::from_secs(10);
+
+/// How many such words there were lately.
+#[derive(Debug, Clone, Copy)]
+struct Idle {
+    since: Instant,
+    words: u32,
+}
+
+impl Idle {
+    /// Counts one; whether it is one too many.
+    fn is_too_much(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.since) >= IDLE_PERIOD {
+            *self = Self { since: now, words: 0 };
+        }
+        self.words += 1;
+        self.words > MAX_IDLE_WORDS
+    }
+}
+
 /// A link to another server that the node knows of.
 pub(super) struct Talk<'a> {
     node: &'a NodeHandle,
     link: LinkId,
     connection: Connection,
+    /// The way to the node for what is heard.
+    words: Words,
     /// What the node wants said.
     queue: mpsc::Receiver<ToLink>,
     outgoing: Outgoing,
@@ -101,6 +126,7 @@ pub(super) struct Talk<'a> {
     has_spoken: bool,
     /// What has passed when this was looked at last.
     bytes: Bytes,
+    idle: Idle,
     /// What comes.
     heard: Pace,
     /// What leaves, or waits for room.
@@ -118,6 +144,7 @@ impl<'a> Talk<'a> {
         Self {
             node,
             link,
+            words: Words::new(node, link),
             connection,
             queue,
             outgoing: Outgoing::default(),
@@ -125,6 +152,7 @@ impl<'a> Talk<'a> {
             place: None,
             has_spoken: false,
             bytes,
+            idle: Idle { since: now, words: 0 },
             heard: Pace::new(now),
             said: Pace::new(now),
         }
@@ -233,20 +261,40 @@ impl<'a> Talk<'a> {
     async fn hear(&mut self, heard: Heard) -> Result<(), Ended> {
         self.heard = Pace::new(Instant::now());
         match heard {
-            Heard::Heartbeat => self.owes_heartbeat |= !self.connection.is_dialed(),
+            Heard::Heartbeat => {
+                self.count_idle()?;
+                self.owes_heartbeat |= !self.connection.is_dialed();
+            }
             Heard::Peer(message) => {
                 // One that this version doesn't know is passed over.
                 if let Some(message) = peer::read(&message).map_err(Ended::Broken)? {
-                    self.node.input(Input::PeerSaid { link: self.link, message }).await?;
+                    self.words.say(message).await?;
                     self.has_spoken = true;
+                } else {
+                    self.count_idle()?;
                 }
             }
-            Heard::Goodbye(Some(refusal)) => return Err(Ended::RefusedThere(refusal)),
+            Heard::Goodbye(Some(refusal)) => {
+                // Two that refuse each other do so at once. Once the node has judged the other one, its
+                // own words are here, and the log has them.
+                self.node.look(|_, _| ()).await?;
+                return Err(match self.queue.try_recv() {
+                    Ok(ToLink::RefusePeer(own)) => Ended::RefusedHere(*own),
+                    _ => Ended::RefusedThere(refusal),
+                });
+            }
             Heard::Goodbye(None) => return Err(Ended::Closed),
-            Heard::Unknown => {}
+            Heard::Unknown => self.count_idle()?,
             Heard::OutOfPlace => {
                 return Err(Ended::Broken(bad_request("a peer asks for no seats and gives none.")));
             }
+        }
+        Ok(())
+    }
+
+    fn count_idle(&mut self) -> Result<(), Ended> {
+        if self.idle.is_too_much(Instant::now()) {
+            return Err(Ended::Broken(bad_request("it says nothing, and that too fast.")));
         }
         Ok(())
     }
@@ -277,6 +325,15 @@ fn of_frame(error: FrameError) -> Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_says_nothing_says_it_slowly() {
+        let now = Instant::now();
+        let mut idle = Idle { since: now, words: 0 };
+        assert!((0..MAX_IDLE_WORDS).all(|_| !idle.is_too_much(now)));
+        assert!(idle.is_too_much(now));
+        assert!(!idle.is_too_much(now + IDLE_PERIOD));
+    }
 
     #[test]
     fn bytes_are_life_for_as_long_as_a_message_may_take() {

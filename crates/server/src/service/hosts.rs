@@ -12,21 +12,37 @@ use ve_core::{
 
 use super::{Service, stopping};
 use crate::{
-    control::protocol::{Done, Failure, MAX_HOSTS_PER_PAGE},
+    control::{
+        protocol::{Done, Failure, HostReport, MAX_HOSTS_PER_PAGE, PeerReport},
+        reports,
+    },
     driver::Reply,
+    words::counted,
 };
 
 /// The fewest digits of a key that name a host.
 const MIN_DIGITS: usize = 8;
 
+/// How many digits of a key a message shows.
+const SHOWN_DIGITS: usize = 12;
+
 /// The longest part of what names a host that a message repeats, in characters.
 const MAX_QUOTED: usize = 128;
 
 impl Service {
+    /// The host that `named` means: its key, the beginning of it, or its name.
+    pub async fn host(&self, named: String) -> Result<HostReport, Failure> {
+        let host = self.find(named).await?;
+        let report = self.node.look(move |node, _| reports::one_host(node, host)).await;
+        report.map_err(stopping)?.ok_or_else(|| no_host(format!("host {host} is gone.")))
+    }
+
     /// Retires the host that `named` means: its key, the beginning of it, or its name.
     pub async fn retire(&self, named: String) -> Result<Done, Failure> {
-        let host = self.find(named).await?;
-        done(self.node.retire(host).await.map_err(stopping)?)
+        let before = self.host(named).await?;
+        done(self.node.retire(before.host).await.map_err(stopping)?)?;
+        let peer = self.peers().await.map_err(stopping)?.peers.pop();
+        Ok(Done { message: retired(&before, peer.as_ref()) })
     }
 
     async fn find(&self, named: String) -> Result<HostKey, Failure> {
@@ -58,10 +74,16 @@ impl Service {
             after = next;
         }
         only(&found, &name)?.ok_or_else(|| {
+            let shown = printable(&name, MAX_QUOTED);
+            let is_short = name.len() < MIN_DIGITS && name.bytes().all(|b| b.is_ascii_hexdigit());
+            let short = if is_short {
+                format!(", and the beginning of a key needs at least {MIN_DIGITS} digits")
+            } else {
+                String::new()
+            };
             no_host(format!(
-                "no host is called {:?}; name it by its key or the first {MIN_DIGITS} digits of that, \
-                 as `licensectl instances` shows it.",
-                printable(&name, MAX_QUOTED)
+                "no host is called {shown:?}{short}; name it by its key or the first {MIN_DIGITS} \
+                 digits of that, as `licensectl instances` shows it."
             ))
         })
     }
@@ -70,6 +92,38 @@ impl Service {
     pub async fn import(&self, entries: Vec<HostEntry>) -> Result<Done, Failure> {
         done(self.node.import(entries).await.map_err(stopping)?)
     }
+}
+
+/// What retiring a host has done, which was like this `before`.
+fn retired(before: &HostReport, peer: Option<&PeerReport>) -> String {
+    let who = format!("Host {} ({})", before.name, short(before.host));
+    if before.retired {
+        return format!("{who} was retired already.");
+    }
+    let count = |emulators: Option<u32>| u64::from(emulators.unwrap_or(0));
+    let told = match count(before.emulators) {
+        0 => String::new(),
+        here => format!(" {} that ran here will end.", counted(here, "emulator")),
+    };
+    let there = match count(before.emulators_at_peer) {
+        0 => String::new(),
+        there => format!(" {} run at the peer and will end.", counted(there, "emulator")),
+    };
+    let peer = match peer.map(|peer| (peer.license_id.is_some(), peer.serves.is_some())) {
+        Some((true, true)) => " The peer is being told.",
+        Some((true, false)) => {
+            " The peer is not there: it is told when it is back, and may serve the host until then."
+        }
+        _ => "",
+    };
+    format!("{who} is retired; its instance is free.{told}{there}{peer}")
+}
+
+/// Enough of a host's key to find it in a list.
+fn short(host: HostKey) -> String {
+    let mut digits = host.to_string();
+    digits.truncate(SHOWN_DIGITS);
+    digits
 }
 
 fn done(reply: Reply) -> Result<Done, Failure> {

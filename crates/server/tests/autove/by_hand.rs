@@ -146,6 +146,32 @@ impl Talk {
         }
     }
 
+    /// The last words if they have come: code and sentence. Waits for no one.
+    pub(crate) async fn last_words_so_far(&mut self) -> Option<(String, String)> {
+        while let Some(next) = self.heard_already().await {
+            let message = next.expect("an open connection, or last words");
+            if let Some(Kind::Goodbye(goodbye)) = message.kind {
+                let refusal = convert::refusal(&goodbye.refusal.expect("a reason"));
+                return Some((refusal.code.to_string(), refusal.sentence));
+            }
+        }
+        None
+    }
+
+    /// The next message if there is one.
+    async fn heard_already(&mut self) -> Option<Result<ServerMessage, String>> {
+        let next = tokio::select! {
+            biased;
+            next = self.reader.next::<ServerMessage>() => next,
+            () = tokio::task::yield_now() => return None,
+        };
+        match next {
+            Ok(Some(message)) => Some(Ok(message)),
+            Ok(None) => Some(Err("the server has closed".to_owned())),
+            Err(error) => Some(Err(error.to_string())),
+        }
+    }
+
     /// Waits for the end, and gives the last words: code and sentence.
     pub(crate) async fn ends(mut self) -> Option<(String, String)> {
         let mut words = None;

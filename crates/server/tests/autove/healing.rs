@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Removes the registry of a server that is down, or damages it.
-fn lose(home: &Path, delete: bool) {
+pub(crate) fn lose(home: &Path, delete: bool) {
     for ending in ["-wal", "-shm"] {
         // They are there or not, as the end came.
         let _ = fs::remove_file(home.join(format!("instances.db{ending}")));
@@ -28,7 +28,7 @@ fn lose(home: &Path, delete: bool) {
 }
 
 /// Waits until the ledger knows how many hosts are at home here: from then on a loss is noticed.
-fn ledger_counts(server: &Server, hosts: u64) {
+pub(crate) fn ledger_counts(server: &Server, hosts: u64) {
     let ledger = server.home().join("ledger.db");
     wait::until(format!("a ledger that knows of {hosts} hosts"), || {
         let ledger = Connection::open_with_flags(&ledger, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use ve_core::{reason::Refusal, registry::HostState};
+use ve_testbed::MachineDocument;
 use ve_wire::{proto, random_bytes};
 
 use super::client::{Emulator, Host, Running};
@@ -13,6 +14,8 @@ pub(crate) struct Machine {
     host: Host,
     name: String,
     boot: [u8; 16],
+    /// What its provider has signed of it.
+    pub(crate) identity: Option<proto::IdentityDocument>,
     /// What it was given, the newest last.
     pub(crate) receipts: Vec<String>,
 }
@@ -23,8 +26,19 @@ impl Machine {
             host: Host::new(),
             name: name.to_owned(),
             boot: random_bytes(),
+            identity: None,
             receipts: Vec::new(),
         }
+    }
+
+    /// One of which a cloud provider has signed this.
+    pub(crate) fn of_cloud(name: &str, signed: MachineDocument) -> Self {
+        let identity = proto::IdentityDocument {
+            platform: "amazon.aws".to_owned(),
+            document: signed.document.into_bytes(),
+            signature: signed.signature.into_bytes(),
+        };
+        Self { identity: Some(identity), ..Self::new(name) }
     }
 
     /// Its key as lists show it.
@@ -37,6 +51,11 @@ impl Machine {
         Self { boot: random_bytes(), ..self.clone() }
     }
 
+    /// The same machine, set up anew: another key, and no receipts.
+    pub(crate) fn set_up_anew(&self) -> Self {
+        Self { host: Host::new(), boot: random_bytes(), receipts: Vec::new(), ..self.clone() }
+    }
+
     fn emulator(&self, name: &str) -> Emulator {
         let receipts = self.receipts.iter().rev().take(2).cloned().collect();
         let (name_of_host, boot) = (self.name.clone(), self.boot.to_vec());
@@ -44,7 +63,7 @@ impl Machine {
             name: name_of_host,
             platform: "kvm".to_owned(),
             boot,
-            identity: None,
+            identity: self.identity.clone(),
             receipts,
         };
         Emulator { facts: Some(facts), ..Emulator::new(name) }

@@ -2,23 +2,32 @@
 //! that register, and pairs of servers that keep one registry.
 //!
 //! - `pair`: two servers, or one, with licenses of one customer; `hosts`: emulator hosts; `by_hand`: a
-//!   server that a test plays itself.
+//!   server that a test plays itself; `between`: what makes each of two servers newer to the other.
 //! - The other modules are the stories.
 
+mod between;
 mod by_hand;
 #[allow(dead_code, reason = "it is made for the stories of a server's life as well")]
 #[path = "../lifecycle/client.rs"]
 mod client;
+mod fleet;
+mod flood;
 mod healing;
 mod hosts;
+mod licenses;
 mod pair;
 mod peers;
+mod providers;
 mod registration;
+mod restored;
 mod rogues;
+mod snapshots;
 #[allow(dead_code, reason = "see client")]
 #[path = "../lifecycle/talk.rs"]
 mod talk;
 mod tools;
+mod versions;
+mod waves;
 
 use std::{future::Future, time::Duration};
 

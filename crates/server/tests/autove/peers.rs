@@ -1,6 +1,7 @@
 //! Two servers keep one registry: both ways, across outages, and only with each other.
 
 use rustix::process::Signal;
+use serde_json::{Value as Json, json};
 use ve_core::registry::HostState;
 use ve_testbed::wait;
 
@@ -128,12 +129,22 @@ async fn status_warns_when_one_server_could_not_carry_all() {
         "{status}"
     );
     let peers = other.licensectl(&["peers"]);
-    assert!(peers.contains("If the peer fails: 1 host(s) would have no instance"), "{peers}");
+    assert!(peers.contains("If the peer fails: 1 host would have no instance"), "{peers}");
 
     // The home is gone: one of its hosts is a guest, the other finds no instance.
     let mut one = one;
+    let at = one.address();
     one.kill();
-    peer_is(&other, "unreachable");
+    let gone = peer_is(&other, "unreachable");
+    assert_eq!((&gone["behind_changes"], &gone["ahead_changes"]), (&Json::Null, &Json::Null));
+    assert_eq!((&gone["without_instance"], &gone["configured"]), (&json!(1), &json!(at)));
+    assert!(gone["why"].to_string().contains(&at), "{gone}");
+    let peers = other.licensectl(&["peers"]);
+    assert!(peers.contains("While the peer does not serve: 1 host has no instance"), "{peers}");
+    assert!(peers.contains("  -       -\n"), "{peers}");
+    let status = other.licensectl(&["status"]);
+    assert!(status.contains("1 host has no instance now"), "{status}");
+    assert!(!status.contains("If the peer failed"), "{status}");
     let _guest = hosts[0].runs(address(&other)).await;
     let (code, sentence) = hosts[1].is_refused(address(&other)).await;
     assert_eq!(code, "no-free-instance-on-peer", "{sentence}");
@@ -156,6 +167,10 @@ fn who_is_no_peer_is_refused_with_the_reason_on_both_sides() {
     let config = peer_at(&at);
     let general = site.server("general", &config, |license| license.id(SECOND));
     wait::for_text(&general.log_file(), "this server has no AutoVE license");
+    let refused = peer_is(&general, "refused");
+    assert!(refused["why"].to_string().contains("has no AutoVE license"), "{refused}");
+    let status = general.licensectl(&["status"]);
+    assert!(status.contains("Attention: There is no peer: license-not-available"), "{status}");
     let stranger = site.server("stranger", &config, |license| {
         let other = |license: &mut ve_core::license::License| {
             license.customer = "Somebody".parse().expect("a name");
@@ -164,6 +179,7 @@ fn who_is_no_peer_is_refused_with_the_reason_on_both_sides() {
     });
     let refused = peer_is(&stranger, "refused");
     assert!(refused["why"].to_string().contains("another customer"), "{refused}");
+    assert!(refused["why"].to_string().contains(&at), "{refused}");
     wait::for_text(&one.log_file(), "was refused as a peer: license-not-available");
 
     let same = site.server("same", &config, |license| license.id(FIRST).autove(5));
@@ -172,5 +188,32 @@ fn who_is_no_peer_is_refused_with_the_reason_on_both_sides() {
 
     configure(one.home(), &peer_at(&general.address()));
     reload(&one);
-    wait::for_text(&one.log_file(), "is for general mode");
+    wait::for_text(&one.log_file(), "general mode");
+    assert_eq!(
+        one.log().matches("it can't be its own peer. It is tried").count(),
+        1,
+        "{}",
+        one.log()
+    );
+}
+
+#[test]
+fn a_wrong_address_shows_though_the_right_peer_has_dialed() {
+    let site = Site::new();
+    let (one, _other) = site.pair(5, 5);
+    let itself = one.address();
+    configure(one.home(), &peer_at(&itself));
+    reload(&one);
+    let shown = wait::until("why the configured address is no peer", || {
+        peer(&one).filter(|peer| !peer["why"].is_null())
+    });
+    assert_eq!((&shown["state"], &shown["configured"]), (&json!("in-step"), &json!(itself)));
+    let status = one.licensectl(&["status"]);
+    assert!(
+        status.contains("Attention: [peer] in config.toml does not lead to the peer"),
+        "{status}"
+    );
+    configure(one.home(), "");
+    reload(&one);
+    wait::until("nothing wrong", || peer(&one).filter(|peer| peer["why"].is_null()));
 }

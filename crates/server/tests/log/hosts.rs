@@ -46,6 +46,11 @@ fn all() -> Vec<(Note, &'static str, &'static str)> {
         ),
         (registered(RegisteredBy::Import), "host-imported", ") was imported, at home with"),
         (
+            Note::HostsImported { registered: 300, retired: 1 },
+            "hosts-imported",
+            "An import brought 300 hosts; 1 was retired by it.",
+        ),
+        (
             registered(RegisteredBy::NewLicense { before: license() }),
             "host-moved",
             "has replaced license 01.",
@@ -88,7 +93,7 @@ fn all_of_peer() -> Vec<(Note, &'static str, &'static str)> {
     let here = name("192.0.2.1:4");
     vec![
         (
-            Note::RegistrationsFlood { address: name("192.0.2.1") },
+            Note::RegistrationsFlood { address: name("192.0.2.1:4") },
             "registrations-flood",
             "from 192.0.2.1 come too fast",
         ),
@@ -111,7 +116,7 @@ fn all_of_peer() -> Vec<(Note, &'static str, &'static str)> {
         (
             Note::PeerFailed(PeerFailure::Unreachable("no route".into())),
             "peer-failed",
-            "There is no peer: it can't be reached: no route. It is",
+            "The configured peer can't be reached: no route. It is tried again",
         ),
         (
             Note::PeerFailed(PeerFailure::Refused(refusal())),
@@ -124,10 +129,11 @@ fn all_of_peer() -> Vec<(Note, &'static str, &'static str)> {
             "A server at 192.0.2.1:4 was refused as a peer: license",
         ),
         (Note::PeerClockOff(-90), "peer-clock", "90 seconds behind this server's"),
+        (Note::PeerClockRight, "peer-clock-right", "is right again."),
         (
             Note::PeersTooSmall { missing: 3, here: true },
             "peers-too-small",
-            "If the peer failed, this server could not carry its hosts: 3 would",
+            "If the peer failed, this server could not carry its hosts: 3 hosts would",
         ),
         (
             Note::PeersTooSmall { missing: 3, here: false },

@@ -83,6 +83,7 @@ pub(crate) fn retire_in_ledger(office: &Office, number: u8) {
         home: ID.parse().unwrap(),
         here: true,
         at: Utc(1_700_000_000),
+        identity: None,
     };
     store.append(&[&[Record { position, at: Utc(0), event }]]).unwrap();
     store.close().unwrap();

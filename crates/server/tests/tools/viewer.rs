@@ -86,6 +86,7 @@ fn report(license: &License, remaining_seconds: Option<u64>) -> LicenseReport {
         reason: None,
         remaining_seconds,
         used_seconds: None,
+        mode: None,
         customer: None,
         key_type: None,
         expires: None,
@@ -130,6 +131,13 @@ fn other_kinds_of_licenses_have_the_same_lines() {
     assert_eq!(text, expected);
     license.key_type = KeyType::Normal { expires: None };
     assert_eq!(shown(license, None), expected.replace("2026-12-31 15:55:00", "none"));
+}
+
+#[test]
+fn a_license_that_counts_hosts_says_so_after_the_original_lines() {
+    let license = License { mode: Mode::AutoVe, ..sample() };
+    let expected = SAMPLE.replace("Status: valid\n", "Status: valid\nMode: autove\n");
+    assert_eq!(shown(license, Some(351_000)), expected);
 }
 
 #[test]

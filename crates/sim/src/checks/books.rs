@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 
 use ve_core::{
     client::io::Attempt,
-    id::{HostKey, LicenseId, LinkId, RunId, SessionId, SessionNumber},
+    id::{LicenseId, SessionId},
     license::{Lease, License},
-    node::{
-        event::{Event, Record, SessionRecord},
-        io::{Answer, Ask, Note, RequestId},
-    },
+    node::io::{Answer, Note},
     reason::ReasonCode,
     text::Name,
     time::Elapsed,
 };
-use ve_wire::limits::HEARTBEAT_TIMEOUT_MS;
 
+pub(crate) use super::server_books::{AskBook, Place, ServerBook, SessionBook, lease_ms};
 use super::{grace::GraceBook, host_books::HostBooks};
 use crate::{clock::At, fact::Fact};
 
@@ -27,60 +24,6 @@ pub(crate) struct Books {
     pub(crate) issued: BTreeMap<(LicenseId, u32), License>,
     /// What is known of hosts.
     pub(crate) hosts: HostBooks,
-}
-
-/// What is known of a server.
-#[derive(Default)]
-pub(crate) struct ServerBook {
-    pub(crate) ready: bool,
-    pub(crate) sessions: BTreeMap<SessionId, SessionBook>,
-    numbers: BTreeMap<SessionNumber, SessionId>,
-    pub(crate) links: BTreeMap<LinkId, (HostKey, usize)>,
-    /// What is asked and not answered.
-    pub(crate) asked: BTreeMap<(LinkId, RequestId), Ask>,
-    /// The version that is installed now.
-    pub(crate) installed: BTreeMap<LicenseId, u32>,
-    /// The ledger comes from a backup or from nothing since then.
-    pub(crate) replaced_at: Option<At>,
-}
-
-/// What is known of a session.
-#[derive(Debug, Clone)]
-pub(crate) struct SessionBook {
-    pub(crate) number: SessionNumber,
-    pub(crate) host: HostKey,
-    pub(crate) run: RunId,
-    pub(crate) emulator: Name,
-    pub(crate) license_id: LicenseId,
-    pub(crate) product_code: Name,
-    /// Where it is on: a link, or nowhere since then (by the server's boot clock).
-    pub(crate) place: Place,
-    /// The longest that was promised, in milliseconds.
-    pub(crate) lease_ms: u64,
-    pub(crate) through_grace: bool,
-    standing: Standing,
-}
-
-/// Whether a session is its holder's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// It was opened, and its client was not told yet.
-    Opened,
-    /// Its client was told of it: a grant has left the node.
-    Granted,
-    /// It was taken back; its seat may stay reserved.
-    Revoked,
-    /// Its end was asked for or decided.
-    Ending,
-}
-
-/// Where a session is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Not granted on any link of this run of the server.
-    Unknown,
-    On(LinkId),
-    Left(Elapsed),
 }
 
 /// What a guest does.
@@ -122,66 +65,6 @@ pub(crate) struct ClientBook {
     pub(crate) released: bool,
 }
 
-impl SessionBook {
-    fn new(record: &SessionRecord) -> Self {
-        Self {
-            number: record.number,
-            host: record.host,
-            run: record.run,
-            emulator: record.emulator.clone(),
-            license_id: record.license_id.clone(),
-            product_code: record.product_code.clone(),
-            place: Place::Unknown,
-            lease_ms: 0,
-            through_grace: false,
-            standing: Standing::Opened,
-        }
-    }
-
-    fn revoke(&mut self, now: Elapsed) {
-        if self.standing == Standing::Granted {
-            self.standing = Standing::Revoked;
-        }
-        if let Place::On(_) = self.place {
-            self.place = Place::Left(now);
-        }
-    }
-
-    /// Whether it is its holder's without any doubt.
-    pub(crate) fn holds(&self) -> bool {
-        self.standing == Standing::Granted
-    }
-
-    /// Whether its client was told of it.
-    pub(crate) fn was_granted(&self) -> bool {
-        self.standing != Standing::Opened
-    }
-
-    /// Whether its lease was over at `now` (by the server's boot clock).
-    pub(crate) fn lease_is_over(&self, now: Elapsed) -> bool {
-        matches!(self.place, Place::Left(heard) if now >= heard.plus_ms(self.lease_ms))
-    }
-
-    /// Whether its seat must not be anybody else's at `now`.
-    pub(crate) fn blocks_seat(&self, now: Elapsed) -> bool {
-        let kept = self.holds() || (self.standing == Standing::Revoked && self.through_grace);
-        kept && !self.lease_is_over(now)
-    }
-
-    pub(crate) fn is_of(&self, host: HostKey, emulator: &Name) -> bool {
-        self.host == host && self.emulator == *emulator
-    }
-}
-
-/// How long a license reserves a seat, in milliseconds: the rule of the vendor's page, not the
-/// code's.
-pub(crate) fn lease_ms(license: &License) -> u64 {
-    match license.lease {
-        Lease::For(lease_ms) => lease_ms,
-        Lease::Grace => (u64::from(HEARTBEAT_TIMEOUT_MS) + license.grace_ms) * 101 / 100,
-    }
-}
-
 impl Books {
     pub(crate) fn new(servers: usize, place_of: Vec<usize>) -> Self {
         Self {
@@ -217,7 +100,7 @@ impl Books {
                 let book = &mut self.servers[*server];
                 book.replaced_at = Some(at);
                 let known = |id: &SessionId| remembered.sessions.iter().any(|open| open.id == *id);
-                book.sessions.retain(|id, _| known(id));
+                book.keep_sessions(|id, _| known(id));
             }
             Fact::Installed { server, license, .. } => {
                 let key = (license.id.clone(), license.version);
@@ -240,9 +123,7 @@ impl Books {
     fn take_session_fact(&mut self, fact: &Fact<'_>) {
         match fact {
             Fact::Asked { server, link, request, ask, .. } => {
-                let host = self.servers[*server].links.get(link).map(|(host, _)| *host);
-                self.servers[*server].ask(host, ask);
-                self.servers[*server].asked.insert((*link, *request), (*ask).clone());
+                self.servers[*server].ask(*link, *request, ask);
             }
             Fact::Appending { server, records, .. } => self.servers[*server].append(records),
             Fact::Written { server, records } => self.servers[*server].forget_closed(records),
@@ -306,106 +187,6 @@ impl Books {
             _ => return,
         };
         self.clients[client].take(fact);
-    }
-}
-
-impl ServerBook {
-    fn begin(&mut self, now: Elapsed) {
-        self.ready = true;
-        for session in self.sessions.values_mut() {
-            session.place = Place::Left(now);
-        }
-    }
-
-    fn stop(&mut self) {
-        self.ready = false;
-        self.links.clear();
-        self.asked.clear();
-        // Nobody knows whether what was not confirmed was written.
-        self.sessions.retain(|_, session| session.was_granted());
-        self.sessions.values_mut().for_each(|session| session.place = Place::Unknown);
-    }
-
-    fn close_link(&mut self, link: LinkId, last_heard: Elapsed) {
-        self.links.remove(&link);
-        self.asked.retain(|(asker, _), _| *asker != link);
-        for session in self.sessions.values_mut() {
-            if session.place == Place::On(link) {
-                session.place = Place::Left(last_heard);
-            }
-        }
-    }
-
-    /// A logout, or another login of the same emulator, may end a session at any moment from now on.
-    fn ask(&mut self, host: Option<HostKey>, ask: &Ask) {
-        for (id, session) in &mut self.sessions {
-            match ask {
-                Ask::Logout(session_id) if id == session_id => session.standing = Standing::Ending,
-                Ask::Login { login, .. }
-                    if host.is_some_and(|host| session.is_of(host, &login.emulator))
-                        && (login.session != Some(*id) || login.run != session.run) =>
-                {
-                    session.standing = Standing::Ending;
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn append(&mut self, records: &[Record]) {
-        for record in records {
-            match &record.event {
-                Event::SessionOpened(opened) => {
-                    self.numbers.insert(opened.number, opened.id);
-                    self.sessions.entry(opened.id).or_insert_with(|| SessionBook::new(opened));
-                }
-                Event::SessionClosed { number, .. } => {
-                    self.with_number(*number, |session| session.standing = Standing::Ending);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Sessions whose end is durable are over.
-    fn forget_closed(&mut self, records: &[Record]) {
-        for record in records {
-            let over = match &record.event {
-                Event::SessionClosed { number, .. } => Some(*number),
-                Event::SessionOpened(opened) => opened.replaces,
-                _ => None,
-            };
-            if let Some(id) = over.and_then(|number| self.numbers.remove(&number)) {
-                self.sessions.remove(&id);
-            }
-        }
-    }
-
-    /// The session of this number.
-    pub(crate) fn id_of(&self, number: SessionNumber) -> Option<SessionId> {
-        self.numbers.get(&number).copied()
-    }
-
-    pub(crate) fn by_number(&self, number: SessionNumber) -> Option<&SessionBook> {
-        self.sessions.get(self.numbers.get(&number)?)
-    }
-
-    fn with_number(&mut self, number: SessionNumber, change: impl FnOnce(&mut SessionBook)) {
-        let id = self.numbers.get(&number);
-        if let Some(session) = id.and_then(|id| self.sessions.get_mut(id)) {
-            change(session);
-        }
-    }
-
-    fn grant(&mut self, link: LinkId, id: SessionId, code: &Name, terms: Option<&License>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.standing = Standing::Granted;
-        session.place = Place::On(link);
-        session.product_code = code.clone();
-        if let Some(license) = terms {
-            session.lease_ms = session.lease_ms.max(lease_ms(license));
-            session.through_grace |= license.lease == Lease::Grace;
-        }
     }
 }
 

@@ -21,7 +21,7 @@ impl Invariant for DurableFirst {
         match answer {
             Answer::Granted(grant) => {
                 let book = books.servers[*server].sessions.get(&grant.session);
-                if ledger.holds(grant.session) || book.is_some_and(SessionBook::was_granted) {
+                if book.is_some_and(SessionBook::was_granted) || ledger.holds(grant.session) {
                     return Ok(());
                 }
                 Err(format!("server {server} granted a session that is not on its disk"))

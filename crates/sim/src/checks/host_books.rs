@@ -10,9 +10,10 @@ use ve_core::{
         io::Answer,
         peer::{PeerMessage, PeerStatus},
     },
-    registry::{Batch, HostEntry, HostState},
+    registry::{Batch, HostEntry, HostState, PlatformIdentity},
 };
 
+use super::alive::Alive;
 use crate::{clock::At, fact::Fact, roll::Roll};
 
 /// What is known of all hosts.
@@ -23,6 +24,8 @@ pub(crate) struct HostBooks {
     pub(crate) places: BTreeMap<usize, HostKey>,
     /// The place of each emulator.
     pub(crate) place_of: Vec<usize>,
+    /// Which links surely work.
+    pub(crate) alive: Alive,
 }
 
 /// What is known of a server's registry and its peer.
@@ -34,6 +37,8 @@ pub(crate) struct HomeBook {
     pub(crate) under_way: VecDeque<Vec<HostEntry>>,
     /// Whom the ledger knows as retired.
     pub(crate) retired: BTreeSet<HostKey>,
+    /// What machines those are, as far as the ledger knows.
+    ledger_machines: BTreeSet<PlatformIdentity>,
     /// Whose sessions the ledger knew when the server started.
     pub(crate) remembered: BTreeSet<HostKey>,
     /// The links over which the peer has said how it stands.
@@ -42,6 +47,8 @@ pub(crate) struct HomeBook {
     pub(crate) contact_since: Option<At>,
     /// When something happened last that may take the right to run from a host that had it.
     pub(crate) unsettled_at: At,
+    /// The keys that are durably retired, by the machines that had them.
+    retired_machines: BTreeMap<PlatformIdentity, BTreeSet<HostKey>>,
     /// Who was let run, when last, and at home with which license.
     pub(crate) granted: BTreeMap<HostKey, (At, Option<LicenseId>)>,
 }
@@ -50,6 +57,40 @@ impl HomeBook {
     /// Whether a host at home with this license counts there, so that it needs no instance here.
     pub(crate) fn is_carried(&self, home: &LicenseId) -> bool {
         self.contact.values().any(|it| it.license_id == *home && it.serves.is_ok())
+    }
+
+    /// Whether a host has an instance, durably.
+    pub(crate) fn has_active(&self, host: HostKey) -> bool {
+        self.entries.get(&host).is_some_and(HostEntry::is_active)
+    }
+
+    /// Whether a key of this machine is durably retired, in the ledger or in the registry.
+    pub(crate) fn has_retired_machine(&self, identity: &PlatformIdentity) -> bool {
+        let is_retired = |host: &HostKey| {
+            let entry = self.entries.get(host);
+            entry.is_some_and(|entry| {
+                entry.state == HostState::Retired && entry.identity.as_ref() == Some(identity)
+            })
+        };
+        let mut keys = self.retired_machines.get(identity).into_iter().flatten();
+        self.ledger_machines.contains(identity) || keys.any(is_retired)
+    }
+
+    fn index_retired(&mut self, host: HostKey) {
+        if let Some(entry) = self.entries.get(&host)
+            && entry.state == HostState::Retired
+            && let Some(identity) = &entry.identity
+        {
+            self.retired_machines.entry(identity.clone()).or_default().insert(host);
+        }
+    }
+
+    fn set_entries<'a>(&mut self, entries: impl Iterator<Item = &'a HostEntry>) {
+        self.entries = entries.map(|entry| (entry.host, entry.clone())).collect();
+        self.retired_machines.clear();
+        for host in self.entries.keys().copied().collect::<Vec<_>>() {
+            self.index_retired(host);
+        }
     }
 
     /// Whether a host has an instance of a license, durably or soon.
@@ -92,12 +133,16 @@ impl HomeBook {
     fn enroll(&mut self, durable: bool) {
         let Some(entries) = self.under_way.pop_front() else { return };
         if durable {
-            self.entries.extend(entries.into_iter().map(|entry| (entry.host, entry)));
+            for entry in entries {
+                let host = entry.host;
+                self.entries.insert(host, entry);
+                self.index_retired(host);
+            }
         }
     }
 
     fn read(&mut self, roll: &Roll) {
-        self.entries = roll.entries().map(|entry| (entry.host, entry.clone())).collect();
+        self.set_entries(roll.entries());
     }
 
     fn record(&mut self, at: At, records: &[Record]) {
@@ -112,14 +157,17 @@ impl HomeBook {
 
     fn write(&mut self, records: &[Record]) {
         for Record { event, .. } in records {
-            if let Event::HostRetired { host, .. } = event {
+            if let Event::HostRetired { host, identity, .. } = event {
                 self.retired.insert(*host);
+                self.ledger_machines.extend(identity.clone());
             }
         }
     }
 
     fn knows(&mut self, remembered: &Remembered) {
         self.retired = remembered.retired_hosts.keys().copied().collect();
+        let machines = remembered.retired_hosts.values();
+        self.ledger_machines = machines.filter_map(|it| it.identity.clone()).collect();
     }
 }
 
@@ -137,6 +185,7 @@ impl HostBooks {
     }
 
     pub(crate) fn take(&mut self, at: At, fact: &Fact<'_>) {
+        self.alive.take(at, fact);
         self.take_registry_fact(at, fact);
         self.take_peer_fact(at, fact);
         match fact {
@@ -160,8 +209,7 @@ impl HostBooks {
             Fact::LedgerReplaced { server, remembered } => self.servers[*server].knows(remembered),
             Fact::RollRead { server, remembered } => {
                 let entries = remembered.entries.iter();
-                self.servers[*server].entries =
-                    entries.map(|(_, entry)| (entry.host, entry.clone())).collect();
+                self.servers[*server].set_entries(entries.map(|(_, entry)| entry));
             }
             Fact::ServerStarted { server, remembered, .. } => {
                 let book = &mut self.servers[*server];

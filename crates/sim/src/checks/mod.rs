@@ -2,12 +2,14 @@
 //! it; all of them see every [`Fact`], before the books take it in.
 
 mod acknowledged;
+mod alive;
 pub(crate) mod books;
 mod bounds;
 mod capacity;
 mod clean_shutdown;
 mod clones;
 mod counted_once;
+mod documents;
 mod durable_first;
 pub(crate) mod equal;
 mod grace;
@@ -16,22 +18,33 @@ mod holders_first;
 mod host_books;
 mod hosts_served;
 mod hours;
+mod identities;
 mod leases;
 mod marks;
+mod noticed;
+mod one_instance;
 mod one_owner;
 mod readiness;
 mod reasons;
 mod registered_first;
 mod registrations;
 mod retired;
+mod retired_machines;
 mod revocations;
 mod running;
 mod seats;
 pub(crate) mod served_again;
+mod server_books;
 mod shutdown_lead;
 mod together;
+mod twins;
 
-use ve_core::{id::SessionNumber, license::Mode};
+use std::fmt::Write as _;
+
+use ve_core::{
+    id::{HostKey, SessionNumber},
+    license::Mode,
+};
 
 use self::books::Books;
 use crate::{Plan, Violation, client::Seat, clock::At, fact::Fact, random::Hash};
@@ -76,13 +89,19 @@ fn of_general_mode() -> Vec<Box<dyn Invariant>> {
 fn of_autove_mode() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(capacity::Capacity),
-        Box::new(clones::Clones::default()),
+        Box::new(clones::Clones),
         Box::new(counted_once::CountedOnce::default()),
+        Box::new(documents::Documents::default()),
         Box::new(equal::Equal),
+        Box::new(identities::Identities::default()),
+        Box::new(noticed::Noticed::default()),
+        Box::new(one_instance::OneInstance::default()),
         Box::new(registered_first::RegisteredFirst::default()),
         Box::new(registrations::Registrations::default()),
         Box::new(retired::Retired),
+        Box::new(retired_machines::RetiredMachines::default()),
         Box::new(together::Together::default()),
+        Box::new(twins::Twins::default()),
     ]
 }
 
@@ -90,6 +109,8 @@ fn of_autove_mode() -> Vec<Box<dyn Invariant>> {
 pub(crate) struct Checks {
     books: Books,
     invariants: Vec<Box<dyn Invariant>>,
+    /// The one that looks at [`Fact::Watched`] as well.
+    watcher: grace_end::GraceEnd,
     violation: Option<Violation>,
     trace: bool,
     hash: Hash,
@@ -105,12 +126,23 @@ impl Checks {
         });
         let books = Books::new(servers, seats.iter().map(|seat| seat.host).collect());
         let (trace, hash) = (plan.trace, Hash::new());
-        Self { books, invariants, violation: None, trace, hash, grants: 0 }
+        Self {
+            books,
+            invariants,
+            watcher: grace_end::GraceEnd,
+            violation: None,
+            trace,
+            hash,
+            grants: 0,
+        }
     }
 
     /// Takes a fact in, and judges it. Only the first violation counts: what follows may follow
     /// from it.
     pub(crate) fn see(&mut self, at: At, fact: &Fact<'_>) {
+        if let Fact::Watched { .. } = fact {
+            return self.watch(at, fact);
+        }
         self.write_trace(at, fact);
         if let Fact::Granted { .. } = fact {
             self.grants += 1;
@@ -125,13 +157,21 @@ impl Checks {
         self.books.take(at, fact);
     }
 
+    /// Time passes, for every emulator and all the time: only who looks at that is asked.
+    fn watch(&mut self, at: At, fact: &Fact<'_>) {
+        let judged = self.watcher.see(&self.books, at, fact);
+        if let Err(what) = judged
+            && self.violation.is_none()
+        {
+            let invariant = self.watcher.name();
+            self.violation = Some(Violation { invariant, at_ms: at, what });
+        }
+    }
+
     /// Every fact goes into the hash, and onto the screen if somebody wants to read them.
     fn write_trace(&mut self, at: At, fact: &Fact<'_>) {
-        if let Fact::Watched { .. } = fact {
-            return;
-        }
-        let line = format!("{at} {fact}");
-        self.hash.add(line.as_bytes());
+        let printed = write!(self.hash, "{at} {fact}");
+        printed.expect("a hash takes everything");
         if self.trace {
             println!("{at} {fact:#}");
         }
@@ -149,6 +189,11 @@ impl Checks {
     pub(crate) fn session_numbers(&self, server: usize) -> Vec<SessionNumber> {
         let sessions = self.books.servers[server].sessions.values();
         sessions.filter(|session| session.holds()).map(|session| session.number).collect()
+    }
+
+    /// Whether a host has sessions at a server, as far as was granted.
+    pub(crate) fn has_sessions(&self, server: usize, host: HostKey) -> bool {
+        self.books.servers[server].sessions_of(host).next().is_some()
     }
 
     /// Whether an emulator must be started anew before it is let in again.

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use ve_core::{
     id::{HostKey, SessionId},
-    node::io::{Answer, Ask},
+    node::io::Answer,
 };
 
-use super::{Invariant, books::Books};
+use super::{
+    Invariant,
+    books::{AskBook, Books},
+};
 use crate::{clock::At, fact::Fact};
 
 /// No session is ever granted to two.
@@ -40,7 +43,7 @@ impl Invariant for OneOwner {
         let ask = book.asked.get(&(*link, *request));
         let session = book.sessions.get(&grant.session);
         match (ask, session) {
-            (Some(Ask::Login { login, .. }), Some(session)) if login.run != session.run => {
+            (Some(AskBook::Login { run, .. }), Some(session)) if *run != session.run => {
                 Err(format!("server {server} granted a session to another run than opened it"))
             }
             (None, _) => Err(format!("server {server} granted what was not asked")),

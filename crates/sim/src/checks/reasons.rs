@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use ve_core::{
     client::io::Told,
     id::LinkId,
-    node::io::{Answer, Ask, Note, RequestId},
+    node::io::{Answer, Note, RequestId},
     reason::ReasonCode,
 };
 
-use super::{Invariant, books::Books};
+use super::{
+    Invariant,
+    books::{AskBook, Books},
+};
 use crate::{clock::At, fact::Fact};
 
 /// What a client is told and tells its log is what the server decided and noted in its own.
@@ -32,7 +35,7 @@ impl Reasons {
         code: ReasonCode,
     ) -> Result<(), String> {
         self.refused.insert(key, code);
-        let is_login = matches!(books.servers[server].asked.get(&key), Some(Ask::Login { .. }));
+        let is_login = books.servers[server].asked.get(&key).is_some_and(AskBook::is_login);
         match self.noted.get(&server) {
             Some(noted) if is_login && *noted != code => {
                 Err(format!("server {server} refused with {code} and wrote {noted} into its log"))
@@ -90,7 +93,10 @@ impl Invariant for Reasons {
             // What was said last is not heard any more.
             Fact::LinkLost { link, .. } | Fact::GaveUp { link, .. } => {
                 self.revoked.remove(link);
-                self.refused.retain(|(other, _), _| other != link);
+                let said = self.refused.range((*link, 0)..=(*link, RequestId::MAX));
+                for key in said.map(|(key, _)| *key).collect::<Vec<_>>() {
+                    self.refused.remove(&key);
+                }
                 Ok(())
             }
             Fact::Told {

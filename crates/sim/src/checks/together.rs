@@ -1,5 +1,6 @@
 //! Never more hosts served by both servers together than both licenses have instances.
 //!
+//! A license that is gone or has shrunk counts as before until the other server can have heard of that.
 //! Counted are the distinct hosts that either has let run since the last event at either that may take
 //! a right away, and that still hold a session.
 
@@ -33,7 +34,7 @@ impl Invariant for Together {
         if known.is_some_and(|(at, _)| *at > since) {
             return Ok(());
         }
-        let instances = books.instances(0) + books.instances(1);
+        let instances = (0..2).map(|server| known_instances(books, server)).sum::<usize>();
         let granted = || books.hosts.servers.iter().map(|home| home.granted.iter());
         if granted().flatten().filter(|(_, (at, _))| *at > since).count() < instances {
             return Ok(());
@@ -49,4 +50,11 @@ impl Invariant for Together {
         }
         Err(format!("both serve {} hosts, and have {instances} instances", served.len()))
     }
+}
+
+/// How many instances a server has, or said last that it has to a peer in contact.
+fn known_instances(books: &Books, server: usize) -> usize {
+    let told = books.hosts.servers[1 - server].contact.values();
+    let told = told.filter(|status| status.serves.is_ok()).map(|status| status.instances as usize);
+    told.max().unwrap_or(0).max(books.instances(server))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, types::ValueRef};
 use ve_core::{
     node::event::{BlockedRun, Metered, Record, Remembered, RetiredHost},
     time::Utc,
@@ -72,7 +72,7 @@ fn remembered(transaction: &Transaction<'_>) -> Result<Remembered, rusqlite::Err
     let blocked = "SELECT host, emulator, run FROM blocked ORDER BY host, emulator";
     let versions = "SELECT license_id, version FROM versions";
     let meters = "SELECT license_id, version, used_ms, charged_to FROM meters";
-    let retired = "SELECT host, at, name, home FROM retired_hosts";
+    let retired = "SELECT host, at, name, home, identity FROM retired_hosts";
     let homed = "SELECT home, count FROM homed";
     let (position, last_session, time_mark, may_lack_holders) =
         transaction.query_row(marks, [], |row| {
@@ -95,7 +95,10 @@ fn remembered(transaction: &Transaction<'_>) -> Result<Remembered, rusqlite::Err
         may_lack_holders,
         retired_hosts: rows(transaction, retired, [], |row| {
             let (at, name) = (Utc(row.get(1)?), parsed(row, 2)?);
-            Ok((parsed(row, 0)?, RetiredHost { at, name, home: parsed(row, 3)? }))
+            let is_known = row.get_ref(4)? != ValueRef::Null;
+            let identity = is_known.then(|| json(row, 4)).transpose()?;
+            let home = parsed(row, 3)?;
+            Ok((parsed(row, 0)?, RetiredHost { at, name, home, identity }))
         })?,
         homed: rows(transaction, homed, [], |row| Ok((parsed(row, 0)?, row.get(1)?)))?,
     })

@@ -85,11 +85,13 @@ pub fn hosts_left(path: &Path) -> HostMarks {
 fn salvage_hosts(path: &Path) -> HostMarks {
     let Ok(connection) = connection::open(path, Access::Read) else { return HostMarks::default() };
     let mut marks = HostMarks::default();
-    each(&connection, "SELECT host, at, name, home FROM retired_hosts", |row| {
+    each(&connection, "SELECT host, at, name, home, identity FROM retired_hosts", |row| {
         let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
         let (host, name, home) = (text(0)?.parse(), text(2)?.parse(), text(3)?.parse());
         if let (Ok(host), Ok(name), Ok(home)) = (host, name, home) {
-            marks.retired.insert(host, RetiredHost { at: Utc(row.get(1)?), name, home });
+            let identity = text(4).ok().and_then(|text| serde_json::from_str(text).ok());
+            let at = Utc(row.get(1)?);
+            marks.retired.insert(host, RetiredHost { at, name, home, identity });
         }
         Ok(())
     });

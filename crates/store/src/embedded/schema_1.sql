@@ -52,7 +52,8 @@ CREATE TABLE retired_hosts (
     host TEXT PRIMARY KEY,          -- the host's key, hexadecimal
     at INTEGER NOT NULL,            -- seconds since 1970, UTC
     name TEXT NOT NULL,
-    home TEXT NOT NULL              -- the license whose instance it had
+    home TEXT NOT NULL,             -- the license whose instance it had
+    identity TEXT                   -- its machine as its provider names it, as JSON, if that is known
 ) STRICT, WITHOUT ROWID;
 
 -- How many hosts were at home with each license of this server.

@@ -88,11 +88,12 @@ pub(super) fn join_hosts(
 fn retire(
     transaction: &Transaction<'_>,
     host: HostKey,
-    RetiredHost { at, name, home }: &RetiredHost,
+    RetiredHost { at, name, home, identity }: &RetiredHost,
 ) -> Result<(), rusqlite::Error> {
-    let sql = "INSERT INTO retired_hosts (host, at, name, home) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT DO NOTHING";
-    let row = params![host.to_string(), at.0, name.as_str(), home.as_str()];
+    let sql = "INSERT INTO retired_hosts (host, at, name, home, identity)
+               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    let identity = identity.as_ref().map(json);
+    let row = params![host.to_string(), at.0, name.as_str(), home.as_str(), identity];
     execute(transaction, sql, row)
 }
 
@@ -260,8 +261,13 @@ fn apply(transaction: &Transaction<'_>, event: &Event) -> Result<(), rusqlite::E
         Event::HoldersUnknown { unknown } => {
             execute(transaction, "UPDATE marks SET may_lack_holders = ?1", params![unknown])
         }
-        Event::HostRetired { host, name, home, at, .. } => {
-            let retired = RetiredHost { at: *at, name: name.clone(), home: home.clone() };
+        Event::HostRetired { host, name, home, at, identity, .. } => {
+            let retired = RetiredHost {
+                at: *at,
+                name: name.clone(),
+                home: home.clone(),
+                identity: identity.clone(),
+            };
             retire(transaction, *host, &retired)
         }
         Event::HostsHomed { home, count } => {

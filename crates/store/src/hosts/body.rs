@@ -48,10 +48,23 @@ impl<'a> Body<'a> {
 }
 
 /// A key as its column holds it, written without the detours of formatting: a resync writes 100,000.
-pub(super) fn hex(host: HostKey) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 0xf)]);
-    host.0.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hex([u8; 2 * HostKey::LENGTH]);
+
+impl Hex {
+    pub(super) fn of(host: HostKey) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 2 * HostKey::LENGTH];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(host.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        Self(digits)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("digits are text")
+    }
 }
 
 #[cfg(test)]
@@ -62,6 +75,6 @@ mod tests {
     fn a_key_reads_as_it_does_elsewhere() {
         let host =
             HostKey(std::array::from_fn(|index| u8::try_from(index * 37 % 256).unwrap_or(0)));
-        assert_eq!(hex(host), host.to_string());
+        assert_eq!(Hex::of(host).as_str(), host.to_string());
     }
 }

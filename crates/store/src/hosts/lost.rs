@@ -100,8 +100,10 @@ impl EmbeddedHosts {
     /// that is sound, or else an empty registry; both may lack hosts. Any other file, and one that a
     /// newer version wrote, is an error and stays as it is.
     pub fn open_for_service(path: &Path, start: HostsStart<'_>) -> Result<OpenedHosts, LoadError> {
-        let is_expected = is_expected(path, start);
-        let lost = match look(path)? {
+        let log = Log::beside(path);
+        let look = look(path)?;
+        let is_expected = log.shows_a_registry(&look) || is_expected(path, start);
+        let lost = match look {
             Look::Nothing if is_expected => Some(begin_anew(path, start, None)?),
             Look::Nothing => {
                 connection::make_file(path)?;
@@ -131,12 +133,29 @@ impl EmbeddedHosts {
     }
 }
 
-/// Whether something shows that there was a registry.
+/// The log beside the registry's file, as it is before anyone opens that.
+struct Log {
+    is_there: bool,
+    file_is_begun: bool,
+}
+
+impl Log {
+    fn beside(path: &Path) -> Self {
+        let has_content = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        Self { is_there: has_content(&with_suffix(path, "-wal")), file_is_begun: has_content(path) }
+    }
+
+    /// A log without its file is what is left of a registry. In one beside a file that was begun and
+    /// holds nothing, nothing was ever committed: the first start was killed.
+    fn shows_a_registry(&self, look: &Look) -> bool {
+        self.is_there && !(self.file_is_begun && matches!(look, Look::Nothing))
+    }
+}
+
+/// Whether something else shows that there was a registry.
 fn is_expected(path: &Path, HostsStart { snapshots: folder, ledger, .. }: HostsStart<'_>) -> bool {
-    let has_log = fs::metadata(with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0);
     !ledger.homed.is_empty()
         || !ledger.retired_hosts.is_empty()
-        || has_log
         || !put_aside_before(path, DAMAGED).is_empty()
         || snapshots(folder).is_ok_and(|found| !found.is_empty())
 }
@@ -178,8 +197,8 @@ fn begin(
     start: HostsStart<'_>,
     is_new: bool,
 ) -> Result<(EmbeddedHosts, bool), LoadError> {
-    let (after, numbers) = (content.last_number(), content.numbers());
-    let Content { mut hosts, server_key } = content;
+    let after = content.last_number();
+    let Content { mut hosts, numbers, server_key } = content;
     let is_of_other =
         matches!((server_key, start.server_key), (Some(its), Some(own)) if its != own);
     // What put the doubt there may have been settled since; the next start need not repeat it.

@@ -10,7 +10,7 @@ use ve_core::{
 
 use super::{
     HostsReadOnly, change, open_file, read,
-    write::{self, Numbers, Staged},
+    write::{self, Staged},
 };
 use crate::{sqlite::connection, store::LoadError};
 
@@ -39,18 +39,15 @@ pub fn merge_hosts(path: &Path, from: &Path, span: SpanId) -> Result<Merge, Load
     let mut connection = open_file(path)?;
     let content = read::content(&mut connection, path)?;
     let last = content.last_number();
-    let numbers = content.numbers();
-    let begins = content.hosts.spans.last().is_none_or(|newest| newest.id != span);
-    let (merge, news) = merged(content.hosts.entries, theirs);
+    let read::Content { hosts, mut numbers, .. } = content;
+    let begins = hosts.spans.last().is_none_or(|newest| newest.id != span);
+    let (merge, news) = merged(hosts.entries, theirs);
     if !news.is_empty() {
         change(&mut connection, path, |transaction| {
             if begins {
                 write::begin_span(transaction, span, last)?;
             }
-            let mut staged = Staged { known: &numbers, changed: Numbers::default() };
-            (last + 1..)
-                .zip(&news)
-                .try_for_each(|(number, entry)| staged.put_entry(transaction, number, entry))
+            Staged::new(&mut numbers).put_entries(transaction, (last + 1..).zip(&news))
         })?;
     }
     fold(connection, path)?;

@@ -23,16 +23,13 @@ use crate::{
 pub(super) struct Content {
     /// As the file has it; the spans may be none.
     pub(super) hosts: RememberedHosts,
+    /// The number of the last change of each host.
+    pub(super) numbers: Numbers,
     /// Whose it is.
     pub(super) server_key: Option<ServerKey>,
 }
 
 impl Content {
-    /// The number of the last change of each host.
-    pub(super) fn numbers(&self) -> Numbers {
-        self.hosts.entries.iter().map(|(number, entry)| (entry.host, *number)).collect()
-    }
-
     /// The last number that was ever given here.
     pub(super) fn last_number(&self) -> u64 {
         let numbers = self.hosts.entries.iter().map(|(number, _)| *number);
@@ -53,7 +50,7 @@ pub(super) fn content(connection: &mut Connection, path: &Path) -> Result<Conten
     if content.last_number() > MAX_NUMBER {
         return damaged("it has numbers that are too high to be true");
     }
-    if content.numbers().len() < content.hosts.entries.len() {
+    if content.numbers.len() < content.hosts.entries.len() {
         return damaged("it has a host twice");
     }
     if !content.hosts.spans.is_sorted_by_key(|span| span.after) {
@@ -79,7 +76,8 @@ fn read(transaction: &Transaction<'_>) -> Result<Content, rusqlite::Error> {
         peer,
         may_lack_hosts,
     };
-    Ok(Content { hosts, server_key })
+    let numbers = hosts.entries.iter().map(|(number, entry)| (entry.host, *number)).collect();
+    Ok(Content { hosts, numbers, server_key })
 }
 
 /// A row of `number, host, body`.

@@ -8,7 +8,7 @@ use ve_core::{
     registry::{Batch, HostEntry, KnownPeer, Position, changes::MAX_SPANS},
 };
 
-use super::body::{Body, hex};
+use super::body::{Body, Hex};
 use crate::{
     rules::MAX_NUMBER,
     sqlite::write::{engine_failure, execute, failure},
@@ -23,18 +23,12 @@ pub(super) fn write(
     after: u64,
     numbers: &mut Numbers,
 ) -> Result<(), AppendFailure> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| engine_failure(&error))?;
-    let mut staged = Staged { known: numbers, changed: Numbers::default() };
-    for (index, batch) in batches.iter().enumerate() {
-        admit(batch, after).map_err(|why| AppendFailure::Batch { index, why })?;
-        staged.put(&transaction, batch).map_err(|error| failure(index, &error))?;
+    let mut staged = Staged::new(numbers);
+    let written = staged.write(connection, batches, after);
+    if written.is_err() {
+        staged.take_back();
     }
-    let changed = staged.changed;
-    transaction.commit().map_err(|error| engine_failure(&error))?;
-    numbers.extend(changed);
-    Ok(())
+    written
 }
 
 /// Says which rule a batch breaks. All engines share this one.
@@ -62,15 +56,49 @@ pub(super) type Numbers = HashMap<HostKey, u64>;
 
 /// The numbers of a transaction that may still fail.
 pub(super) struct Staged<'a> {
-    pub(super) known: &'a Numbers,
-    pub(super) changed: Numbers,
+    numbers: &'a mut Numbers,
+    /// What they were before it, the latest last.
+    before: Vec<(HostKey, Option<u64>)>,
+    /// The row that is being made.
+    body: Vec<u8>,
 }
 
-impl Staged<'_> {
-    fn put(&mut self, transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
-        for (number, entry) in &batch.entries {
-            self.put_entry(transaction, *number, entry)?;
+impl<'a> Staged<'a> {
+    pub(super) fn new(numbers: &'a mut Numbers) -> Self {
+        Self { numbers, before: Vec::new(), body: Vec::new() }
+    }
+
+    fn write(
+        &mut self,
+        connection: &mut Connection,
+        batches: &[&Batch],
+        after: u64,
+    ) -> Result<(), AppendFailure> {
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| engine_failure(&error))?;
+        for (index, batch) in batches.iter().enumerate() {
+            admit(batch, after).map_err(|why| AppendFailure::Batch { index, why })?;
+            self.put(&transaction, batch).map_err(|error| failure(index, &error))?;
         }
+        transaction.commit().map_err(|error| engine_failure(&error))
+    }
+
+    /// The transaction came to nothing.
+    fn take_back(self) {
+        for (host, before) in self.before.into_iter().rev() {
+            match before {
+                Some(number) => self.numbers.insert(host, number),
+                None => self.numbers.remove(&host),
+            };
+        }
+    }
+
+    fn put(&mut self, transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
+        self.put_entries(
+            transaction,
+            batch.entries.iter().map(|(number, entry)| (*number, entry)),
+        )?;
         if let Some(Position { span, number }) = batch.pulled {
             let sql = "UPDATE copy SET pulled_span = ?1, pulled_number = ?2";
             execute(transaction, sql, params![span.to_string(), number])?;
@@ -82,26 +110,32 @@ impl Staged<'_> {
         Ok(())
     }
 
-    /// An entry as it is after its change. A change that comes after a later one of the same host is
-    /// in that one already.
-    pub(super) fn put_entry(
+    /// Entries as they are after their changes. A change that comes after a later one of the same host
+    /// is in that one already.
+    pub(super) fn put_entries<'b>(
         &mut self,
         transaction: &Transaction<'_>,
-        number: u64,
-        entry: &HostEntry,
+        entries: impl Iterator<Item = (u64, &'b HostEntry)>,
     ) -> Result<(), rusqlite::Error> {
-        let host = entry.host;
-        let known = self.changed.get(&host).or_else(|| self.known.get(&host)).copied();
-        if known.is_some_and(|known| number <= known) {
-            return Ok(());
-        }
-        if let Some(known) = known {
-            execute(transaction, "DELETE FROM hosts WHERE number = ?1", [known])?;
-        }
-        let body = serde_json::to_string(&Body::of(entry)).expect("an entry is plain data");
         let sql = "INSERT INTO hosts (number, host, body) VALUES (?1, ?2, ?3)";
-        execute(transaction, sql, params![number, hex(host), body])?;
-        self.changed.insert(host, number);
+        let mut insert = transaction.prepare_cached(sql)?;
+        for (number, entry) in entries {
+            let host = entry.host;
+            let known = self.numbers.insert(host, number);
+            self.before.push((host, known));
+            if let Some(known) = known {
+                if number <= known {
+                    self.numbers.insert(host, known);
+                    continue;
+                }
+                execute(transaction, "DELETE FROM hosts WHERE number = ?1", [known])?;
+            }
+            self.body.clear();
+            serde_json::to_writer(&mut self.body, &Body::of(entry))
+                .expect("an entry is plain data");
+            let body = str::from_utf8(&self.body).expect("JSON is text");
+            insert.execute(params![number, Hex::of(host).as_str(), body])?;
+        }
         Ok(())
     }
 }

@@ -8,6 +8,9 @@ use ve_core::node::{
 use super::group::{FinishError, Group, Target};
 use crate::store::{AppendFailure, CloseError, Store};
 
+/// So many records make an append as heavy as another one.
+const RECORDS_PER_WEIGHT: usize = 32;
+
 /// The thread that writes the ledger. Dropping it writes what waits, as [`Self::finish`] does.
 #[derive(Debug)]
 pub struct Writer(Group<Vec<Record>>);
@@ -71,8 +74,9 @@ impl<S: Store + 'static> Target for Ledger<S> {
         self.0.close()
     }
 
-    fn weight(_: &Vec<Record>) -> usize {
-        1
+    /// A large append shares its commit with fewer others: they would wait for all of it.
+    fn weight(records: &Vec<Record>) -> usize {
+        1 + records.len() / RECORDS_PER_WEIGHT
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use ve_core::{
+    fingerprint::Platform,
     id::{BootId, HostKey, LicenseId, RunId, SessionId, SessionNumber},
     license::ProductVersion,
     node::event::{
@@ -11,6 +12,7 @@ use ve_core::{
         SessionRecord,
     },
     reason::{ReasonCode, Refusal},
+    registry::PlatformIdentity,
     text::Name,
     time::{Elapsed, Moment, Utc},
 };
@@ -159,12 +161,24 @@ pub(crate) fn registered(host_number: u8) -> Event {
 
 pub(crate) fn retired(host_number: u8, license_number: u8, seconds: i64) -> Event {
     let (name, home, at) = (name("emu-1"), license(license_number), Utc(seconds));
-    Event::HostRetired { host: host(host_number), name, home, here: true, at }
+    Event::HostRetired {
+        host: host(host_number),
+        name,
+        home,
+        here: true,
+        at,
+        identity: Some(machine()),
+    }
 }
 
 /// What is remembered of a host that was retired with [`retired`].
 pub(crate) fn retired_host(license_number: u8, seconds: i64) -> RetiredHost {
-    RetiredHost { at: Utc(seconds), name: name("emu-1"), home: license(license_number) }
+    let (at, home) = (Utc(seconds), license(license_number));
+    RetiredHost { at, name: name("emu-1"), home, identity: Some(machine()) }
+}
+
+fn machine() -> PlatformIdentity {
+    PlatformIdentity { platform: Platform::AmazonAws, id: name("i-1") }
 }
 
 pub(crate) fn homed(license_number: u8, count: u64) -> Event {

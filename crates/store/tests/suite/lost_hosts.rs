@@ -79,7 +79,7 @@ fn another_servers_hosts_are_not_taken() {
 fn rows_that_make_no_sense_are_left_out() {
     let home = damaged();
     let connection = Connection::open(home.ledger()).expect("a database");
-    let noise = "INSERT INTO retired_hosts VALUES ('00', 1, 'x', 'y');
+    let noise = "INSERT INTO retired_hosts VALUES ('00', 1, 'x', 'y', NULL);
                  INSERT INTO homed VALUES ('01.00000001.002.002', 9000000000000000000)";
     connection.execute_batch(noise).expect("a change");
     drop(connection);

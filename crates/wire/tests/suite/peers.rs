@@ -89,10 +89,14 @@ fn changes() -> impl Strategy<Value = PeerMessage> {
 }
 
 fn presence() -> impl Strategy<Value = PeerMessage> {
-    let present = (any::<[u8; 32]>(), option::of(any::<[u8; 16]>()), name(), 1..=u32::MAX);
-    let present = present.prop_map(|(host, boot, address, emulators)| Presence {
+    let boot = || option::of(any::<[u8; 16]>().prop_map(BootId));
+    let since = option::of((1..=MAX_UTC_SECONDS).prop_map(Utc));
+    let present = (any::<[u8; 32]>(), boot(), since, boot(), name(), 1..=u32::MAX);
+    let present = present.prop_map(|(host, boot, since, beside, address, emulators)| Presence {
         host: HostKey(host),
-        boot: boot.map(BootId),
+        boot,
+        since,
+        beside,
         address,
         emulators,
     });
@@ -182,6 +186,8 @@ fn longest_present() -> Presence {
     Presence {
         host: HostKey([0xff; 32]),
         boot: Some(BootId([0xff; 16])),
+        since: Some(Utc(MAX_UTC_SECONDS)),
+        beside: Some(BootId([0xff; 16])),
         address: "x".repeat(MAX_NAME_BYTES).parse().expect("a name"),
         emulators: u32::MAX,
     }

@@ -70,9 +70,9 @@ impl Node {
         let facts = login.facts.as_ref();
         match self.hosts.registry.find(host) {
             Some(entry) if entry.is_active() && !self.claims_more(entry, facts) => {
-                match self.new_home(entry) {
+                match self.new_home(now, host, login) {
                     Some(registration) => Verdict::Newcomer(registration),
-                    None => self.judge_entry(entry),
+                    None => self.outwait(now, host, login, self.judge_entry(entry)),
                 }
             }
             Some(entry) if entry.state == HostState::Retired => retired().into(),
@@ -140,7 +140,8 @@ impl Node {
             HostState::Moved => Standing::Moved,
             HostState::Active if self.hosts.guests.contains(&entry.host) => Standing::Guest,
             HostState::Active if self.hosts.own.as_ref() != Some(&entry.home) => {
-                Standing::Elsewhere
+                let has_turn = self.hosts.registry.is_among_oldest(entry);
+                if has_turn { Standing::Elsewhere } else { Standing::Unserved }
             }
             HostState::Active if self.hosts.registry.is_among_oldest(entry) => Standing::Served,
             HostState::Active => Standing::Unserved,
@@ -186,6 +187,9 @@ impl Node {
     ) -> Result<(), Refusal> {
         if self.hosts.own.as_ref() != Some(license) {
             return Ok(());
+        }
+        if let Some(refusal) = self.give_way(now, host) {
+            return Err(refusal);
         }
         match self.judge_known(host) {
             Verdict::Guest => self.take_in(host),

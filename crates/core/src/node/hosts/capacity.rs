@@ -8,6 +8,7 @@ use crate::{
     license::License,
     node::io::Note,
     reason::{ReasonCode, Refusal},
+    time::Now,
 };
 
 /// How the instances of the served license are used.
@@ -121,6 +122,27 @@ impl Node {
         let sessions = unserved.flat_map(|host| self.sessions.of_host(host));
         let of_license = sessions.filter(|session| session.record.license_id == license.id);
         of_license.map(|session| (session.record.number, capacity.unserved_refusal())).collect()
+    }
+
+    /// Revokes the sessions of hosts that a license with fewer instances than `before` has none for.
+    pub(in crate::node) fn revoke_unserved(&mut self, now: Now, before: Option<Capacity>) {
+        let (Some(before), Some(own)) = (before, self.capacity()) else { return };
+        let has_shrunk = before.license_id == own.license_id && own.instances < before.instances;
+        if !has_shrunk || !self.ready {
+            return;
+        }
+        let mut lost: Vec<(SessionNumber, Refusal)> = Vec::new();
+        for host in self.sessions.hosts() {
+            let Some(refusal) = self.judge_known(host).refusal() else { continue };
+            let sessions = self.sessions.of_host(host);
+            let own = sessions.filter(|session| session.record.license_id == own.license_id);
+            lost.extend(own.map(|session| (session.record.number, refusal.clone())));
+        }
+        // The newest first.
+        lost.sort_unstable_by_key(|(number, _)| core::cmp::Reverse(*number));
+        for (number, refusal) in lost {
+            self.revoke(now, number, &refusal);
+        }
     }
 
     fn note_too_many(&mut self) {

@@ -4,19 +4,19 @@
 //! are asked: silence says that it was a reboot, an answer that there are two machines.
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
     format, vec,
     vec::Vec,
 };
 
 use super::{MAX_WAITING, Node, Waiting, registering::too_many_wait};
 use crate::{
-    id::{BootId, HostKey, LinkId, SessionNumber},
+    id::{BootId, HostKey, LinkId, SessionId, SessionNumber},
     node::{
         Asker,
         io::{Effect, Login, Note},
         login::Placement,
-        sessions::State,
+        sessions::{Session, State},
         takeover::PING_MS,
     },
     reason::{ReasonCode, Refusal},
@@ -24,12 +24,21 @@ use crate::{
     time::{Elapsed, Now},
 };
 
+/// How often a link is asked for the sake of one wait. Who has answered so often is there, whatever
+/// becomes of its sessions.
+const MAX_ROUNDS: u32 = 16;
+
+/// The links that are asked, each about one session of its own at a time.
+type Asked = BTreeMap<LinkId, SessionId>;
+
 /// Logins of one boot that wait while the links of another are asked.
 #[derive(Debug)]
 struct Wait {
     boot: BootId,
     until: Elapsed,
-    asked: BTreeSet<LinkId>,
+    asked: Asked,
+    /// How often a link was asked again, after it had answered.
+    rounds: u32,
     waiting: Vec<Waiting>,
 }
 
@@ -75,10 +84,11 @@ impl Node {
         let Some(boot) = waiting.login.facts.as_ref().map(|facts| facts.boot) else {
             return Some(waiting);
         };
-        if let Some(there) = self.peers.presence(host)
-            && there.boot.is_some_and(|other| other != boot)
+        let there = self.peers.presence(host);
+        let there = there.filter(|there| there.boot.is_some_and(|other| other != boot));
+        if let Some(first) = there.map(|there| there.address.clone())
+            && !self.was_here_before(host, boot, waiting.login.session)
         {
-            let first = there.address.clone();
             self.refuse_clone(now, host, &first, true, vec![waiting]);
             return None;
         }
@@ -100,7 +110,7 @@ impl Node {
             return None;
         }
         self.count_login_begun(waiting.asker.link);
-        self.ask_boot(now, host, boot, BTreeSet::new(), vec![waiting]);
+        self.ask_boot(now, host, boot, Asked::new(), vec![waiting]);
         None
     }
 
@@ -110,28 +120,59 @@ impl Node {
         now: Now,
         host: HostKey,
         boot: BootId,
-        mut asked: BTreeSet<LinkId>,
+        mut asked: Asked,
         waiting: Vec<Waiting>,
     ) {
-        let others = self.alive_here(host).filter(|session| session.boot != Some(boot));
-        let mut pings = Vec::new();
-        for session in others {
-            if let State::Live(link) = session.state
-                && asked.insert(link)
-            {
-                pings.push(Effect::Ping { link, session: session.record.id });
+        for (link, session) in self.live_in_another(host, boot) {
+            if let Entry::Vacant(unasked) = asked.entry(link) {
+                unasked.insert(session);
+                self.effects.push_back(Effect::Ping { link, session });
             }
         }
-        self.effects.extend(pings);
         let until = now.elapsed.plus_ms(PING_MS);
-        self.hosts.clones.insert(host, Wait { boot, until, asked, waiting });
+        self.hosts.clones.insert(host, Wait { boot, until, asked, rounds: 0, waiting });
+    }
+
+    /// The sessions of a host that are live in another boot than this, and where, oldest first.
+    fn live_in_another(&self, host: HostKey, boot: BootId) -> Vec<(LinkId, SessionId)> {
+        let others = self.alive_here(host).filter(|session| is_other(session, boot));
+        let live = others.filter_map(|session| match session.state {
+            State::Live(link) => Some((link, session.record.id)),
+            _ => None,
+        });
+        live.collect()
+    }
+
+    /// A link has shown that it works, but the session that it was asked about has ended: it is asked
+    /// about the next one that is live there. A link that works is never taken for silent.
+    fn ask_again(&mut self, now: Now, host: HostKey) {
+        let Some(wait) = self.hosts.clones.by_host.get(&host) else { return };
+        let live = self.live_in_another(host, wait.boot);
+        let has_ended = |link: LinkId, asked: SessionId| !live.contains(&(link, asked));
+        let next = |link: LinkId| live.iter().find(|(on, _)| *on == link).map(|(_, id)| *id);
+        let ended = wait.asked.iter().filter(|(link, asked)| has_ended(**link, **asked));
+        let due: Asked = ended.filter_map(|(link, _)| Some((*link, next(*link)?))).collect();
+        let Some((first, _)) = due.first_key_value() else { return };
+        if wait.rounds >= MAX_ROUNDS {
+            return self.hear_host_runs(now, host, *first);
+        }
+        let until = now.elapsed.plus_ms(PING_MS);
+        if let Some(mut wait) = self.hosts.clones.by_host.remove(&host) {
+            wait.rounds += 1;
+            wait.until = until;
+            for (link, session) in due {
+                wait.asked.insert(link, session);
+                self.effects.push_back(Effect::Ping { link, session });
+            }
+            self.hosts.clones.insert(host, wait);
+        }
     }
 
     /// A client says that it runs a session of this host, on the link that it was asked on: whoever
     /// waits in another boot is a clone.
     pub(in crate::node) fn hear_host_runs(&mut self, now: Now, host: HostKey, link: LinkId) {
         let clones = &mut self.hosts.clones.by_host;
-        if clones.get(&host).is_none_or(|wait| !wait.asked.contains(&link)) {
+        if clones.get(&host).is_none_or(|wait| !wait.asked.contains_key(&link)) {
             return;
         }
         let Some(wait) = clones.remove(&host) else { return };
@@ -164,11 +205,12 @@ impl Node {
         }
     }
 
-    /// A session of this host is not alive any more; perhaps no one of another boot is.
+    /// A client has said that a session of this host is over, or its link is gone: perhaps no one of
+    /// another boot is alive any more.
     pub(in crate::node) fn settle_clone(&mut self, now: Now, host: HostKey) {
         let Some(wait) = self.hosts.clones.by_host.get(&host) else { return };
         if self.boot_here(host).is_some_and(|here| here != wait.boot) {
-            return;
+            return self.ask_again(now, host);
         }
         if let Some(wait) = self.hosts.clones.by_host.remove(&host) {
             self.go_on(now, wait.waiting);
@@ -193,12 +235,12 @@ impl Node {
 
     fn settle_silence(&mut self, now: Now, host: HostKey, wait: Wait) {
         let Wait { boot, asked, waiting, .. } = wait;
-        let others = self.alive_here(host).filter(|session| session.boot != Some(boot));
+        let others = self.alive_here(host).filter(|session| is_other(session, boot));
         let mut silent: Vec<(LinkId, SessionNumber)> = Vec::new();
         let (mut unasked, mut opening) = (false, false);
         for session in others {
             match session.state {
-                State::Live(link) if asked.contains(&link) => {
+                State::Live(link) if asked.contains_key(&link) => {
                     silent.push((link, session.record.number));
                 }
                 State::Live(_) => unasked = true,
@@ -264,7 +306,12 @@ impl Node {
     }
 }
 
-fn cloned(first: &Name, second: &Name) -> Refusal {
+/// Whether a session is of another boot. What has said nothing of its boot is none.
+fn is_other(session: &Session, boot: BootId) -> bool {
+    session.boot.is_some_and(|other| other != boot)
+}
+
+pub(super) fn cloned(first: &Name, second: &Name) -> Refusal {
     let sentence = format!(
         "this host's key is in use on another machine: one is at {first}, one at {second}; give \
          each machine a key of its own."

@@ -36,9 +36,12 @@ impl Node {
     pub(in crate::node) fn presence_here(&self, host: HostKey) -> Option<Presence> {
         let live = || self.alive_here(host).filter(|s| matches!(s.state, State::Live(_)));
         let first = live().next()?;
+        let boot = live().find_map(|session| session.boot);
         Some(Presence {
             host,
-            boot: live().find_map(|session| session.boot),
+            boot,
+            since: Some(first.record.since),
+            beside: boot.and_then(|boot| self.hosts.twins.proven_beside(host, boot)),
             address: first.record.address.clone(),
             emulators: u32::try_from(live().count()).unwrap_or(u32::MAX),
         })

@@ -12,6 +12,7 @@ use crate::{
         append::Waiting,
         enroll::Then,
         event::{AppendError, RegisteredBy},
+        io::Login,
     },
     registry::{HostEntry, entry::MAX_REVISION},
     time::Now,
@@ -32,7 +33,8 @@ impl Node {
 
     /// A host whose home neither server has gets one here, if an instance is free: the peer was
     /// replaced by a server with another license, or the host was registered with other servers.
-    pub(super) fn new_home(&self, entry: &HostEntry) -> Option<Registration> {
+    pub(super) fn new_home(&self, now: Now, host: HostKey, login: &Login) -> Option<Registration> {
+        let entry = self.hosts.registry.find(host)?;
         let capacity = self.capacity()?;
         let is_known = entry.home == capacity.license_id
             || self.peers.license_id() == Some(&entry.home)
@@ -42,7 +44,8 @@ impl Node {
             return None;
         }
         let is_guest = self.hosts.guests.contains(&entry.host);
-        if capacity.free_for_newcomers() == 0 && !is_guest {
+        let is_free = || capacity.free_for_newcomers() > 0 && self.needs_no_wait(now, host, login);
+        if !is_guest && !is_free() {
             return None;
         }
         let by = RegisteredBy::NewLicense { before: entry.home.clone() };

@@ -9,8 +9,12 @@ use super::{
 };
 use crate::{
     id::HostKey,
-    node::{event::RegisteredBy, hosts::Verdict, io::Note},
-    registry::{HostEntry, HostFacts, HostState, entry::MAX_REVISION},
+    node::{
+        event::RegisteredBy,
+        hosts::Verdict,
+        io::{Login, Note},
+    },
+    registry::{HostEntry, HostState, entry::MAX_REVISION},
     text::Name,
     time::Now,
 };
@@ -24,26 +28,33 @@ impl Node {
         host: HostKey,
         known: Option<&HostEntry>,
         address: &Name,
-        facts: &HostFacts,
+        login: &Login,
     ) -> Option<Verdict> {
+        let facts = login.facts.as_ref()?;
         let identity = facts.identity.as_ref()?;
         let machine = || self.hosts.registry.of_identity(identity);
         let is_retired =
             |entry: &HostEntry| entry.state == HostState::Retired || self.is_retiring(entry.host);
         // A host that has its own instance is not the one that was retired.
         let is_active = known.is_some_and(HostEntry::is_active);
-        if !is_active && machine().any(is_retired) {
+        let is_retired = || self.hosts.retiring.has_machine(identity) || machine().any(is_retired);
+        if !is_active && is_retired() {
             return Some(retired().into());
         }
         let owners: Vec<&HostEntry> =
             machine().filter(|entry| entry.is_active() && entry.host != host).collect();
         let Some(latest) = owners.iter().max_by_key(|owner| (owner.revision, owner.registered))
         else {
-            let known = known.filter(|entry| entry.identity.as_ref() == Some(identity))?;
-            // It moved away, and no one has come in its place; but its instance may be another's.
-            let back = HostEntry { state: HostState::Active, ..next(known) };
+            // It moved away, and no one has come in its place; but its instance may be another's. A
+            // copy of its disk on another machine may have taken the key, and left it for another.
+            let comes_back = |entry: &&HostEntry| {
+                entry.identity.as_ref() == Some(identity) || entry.state == HostState::Moved
+            };
+            let known = known.filter(comes_back)?;
+            let identity = Some((**identity).clone());
+            let back = HostEntry { state: HostState::Active, identity, ..next(known) };
             let by = RegisteredBy::NewKey { before: host };
-            return Some(match self.judge_receipt(back.clone()) {
+            return Some(match self.judge_receipt(now, login, back.clone()) {
                 Verdict::Newcomer(_) => Registration { entries: alloc::vec![back], by }.into(),
                 refused => refused,
             });

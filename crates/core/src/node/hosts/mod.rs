@@ -9,7 +9,8 @@
 //! - `admission`: what a host is to this server, and why not.
 //! - `registering`: a newcomer's way into the registry; `pace`, `receipts`, `identities`: what stands
 //!   at its door, and what opens it; `proving`: nobody is served before that is durable.
-//! - `guests`, `clones`: hosts of another home, and hosts that are two.
+//! - `forgotten`: hosts that are served, and that a ledger which was lost or put back does not name.
+//! - `guests`, `clones`, `twins`: hosts of another home, and hosts that are two, here or on both sides.
 //! - `retiring`, `importing`: what an administrator does.
 //! - `missing`, `homes`: a registry that lacks hosts, and a license that was replaced.
 //! - `seen`, `here`: what was seen of a host last, and who is alive.
@@ -22,6 +23,7 @@ use alloc::{
 mod admission;
 mod capacity;
 mod clones;
+mod forgotten;
 mod guests;
 mod here;
 mod homes;
@@ -35,13 +37,14 @@ mod receipts;
 mod registering;
 mod retiring;
 mod seen;
+mod twins;
 
 pub use self::capacity::Capacity;
 
 pub(super) use self::admission::Verdict;
 use self::{
     clones::Clones, importing::Imports, missing::Missing, pace::Pace, proving::Proving,
-    registering::Registering, retiring::Retiring,
+    registering::Registering, retiring::Retiring, twins::Twins,
 };
 use super::{
     Asker, Node,
@@ -79,6 +82,7 @@ pub(super) struct Hosts {
     registering: Registering,
     proving: Proving,
     clones: Clones,
+    twins: Twins,
     pace: Pace,
     retiring: Retiring,
     /// Who is retired by the registry, and not by the ledger: that was lost.
@@ -105,6 +109,7 @@ impl Hosts {
             registering: Registering::default(),
             proving: Proving::default(),
             clones: Clones::default(),
+            twins: Twins::default(),
             pace: Pace::default(),
             retiring: Retiring::new(remembered),
             unrecorded: retiring::unrecorded(remembered, remembered_hosts),
@@ -130,6 +135,9 @@ impl Hosts {
 
 impl Node {
     pub(super) fn take_rules(&mut self, _now: Now, rules: AutoVeRules) {
+        if !rules.has_peer {
+            self.forget_peer_failure();
+        }
         self.hosts.rules = rules;
     }
 
@@ -149,7 +157,9 @@ impl Node {
         self.rehome(now);
         self.end_missing(now);
         self.write_homed(now);
+        self.audit_imports(now);
         self.retry_seen();
+        self.review_twins();
         self.note_capacity();
     }
 
@@ -159,14 +169,22 @@ impl Node {
         if news.is_empty() {
             return;
         }
-        let news: Vec<HostKey> = news.into_iter().collect();
         for host in &news {
             self.prove(*host);
         }
-        self.settle_guests(&news);
-        for host in news {
+        // Of a whole registry that comes from the peer, hardly any host runs here.
+        let here: BTreeSet<HostKey> =
+            news.into_iter().filter(|host| self.runs_here(*host)).collect();
+        let here: Vec<HostKey> = here.into_iter().collect();
+        self.settle_guests(&here);
+        for host in here {
             self.revoke_if_ended(now, host);
         }
         self.judge_missing();
+    }
+
+    /// Whether a host has an instance here as a guest, or any session.
+    fn runs_here(&self, host: HostKey) -> bool {
+        self.hosts.guests.contains(&host) || self.sessions.of_host(host).next().is_some()
     }
 }

@@ -11,6 +11,11 @@ use crate::{
 };
 
 impl Node {
+    /// Which AutoVE license this server serves, valid or not: the one that its peer knows it by.
+    pub fn served_autove(&self) -> Option<LicenseId> {
+        self.hosts.own.clone()
+    }
+
     /// The AutoVE license that this server serves, whether it is valid or not.
     pub(in crate::node) fn own_autove(&self) -> Option<&License> {
         let id = self.hosts.own.as_ref()?;

@@ -1,7 +1,7 @@
 //! Pace: how many hosts of one address may register in a time. A wave of new machines passes, a
 //! flood doesn't, and neither fills the memory.
 
-use alloc::{collections::BTreeMap, format};
+use alloc::{collections::BTreeMap, format, string::String};
 use core::net::{IpAddr, SocketAddr};
 
 use super::Node;
@@ -86,6 +86,12 @@ fn source_of(address: &Name) -> Source {
     })
 }
 
+/// An address as the rules about registering go by it: without its port.
+pub(super) fn without_port(address: &Name) -> String {
+    let machine = address.as_str().parse::<SocketAddr>().map(|address| address.ip().to_canonical());
+    machine.map_or_else(|_| address.as_str().into(), |machine| format!("{machine}"))
+}
+
 impl Node {
     /// Whether one more host of this address may register now.
     pub(super) fn pace_allows(&self, now: Now, address: &Name) -> Result<(), Refusal> {
@@ -94,6 +100,7 @@ impl Node {
         let Some(lacks) = MINUTE_MS.checked_sub(bucket.level).filter(|lacks| *lacks > 0) else {
             return Ok(());
         };
+        let address = without_port(address);
         let sentence = match u64::from(rules.registrations_per_minute) {
             0 => format!("too many hosts have registered from {address}; no more may."),
             inflow => {

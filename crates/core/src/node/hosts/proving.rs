@@ -9,37 +9,42 @@ use alloc::{
 use super::{MAX_WAITING, Node, Waiting, registering::too_many_wait};
 use crate::{id::HostKey, time::Now};
 
-/// The hosts whose latest state and home is not durable yet.
+/// The logins of hosts whose latest state and home is not durable yet.
 #[derive(Debug, Default)]
 pub(super) struct Proving {
-    /// By which change they came to it.
-    numbers: BTreeMap<HostKey, u64>,
+    /// By which change each of their hosts came to it.
+    waiting: BTreeMap<HostKey, (u64, Vec<Waiting>)>,
     by_number: BTreeSet<(u64, HostKey)>,
-    waiting: BTreeMap<HostKey, Vec<Waiting>>,
-    /// Those of the waiting whose change has come to an end.
-    ended: BTreeSet<HostKey>,
 }
 
 impl Proving {
-    fn set(&mut self, host: HostKey, number: Option<u64>) {
-        if let Some(before) = self.numbers.remove(&host) {
-            self.by_number.remove(&(before, host));
-        }
-        if let Some(number) = number {
-            self.numbers.insert(host, number);
-            self.by_number.insert((number, host));
-        } else if self.waiting.contains_key(&host) {
-            self.ended.insert(host);
-        }
+    fn take(&mut self, host: HostKey) -> Vec<Waiting> {
+        let Some((number, waiting)) = self.waiting.remove(&host) else { return Vec::new() };
+        self.by_number.remove(&(number, host));
+        waiting
+    }
+
+    fn put(&mut self, host: HostKey, number: u64, waiting: Vec<Waiting>) {
+        self.by_number.insert((number, host));
+        self.waiting.insert(host, (number, waiting));
     }
 }
 
 impl Node {
-    /// A host has another state or home than before.
+    /// By which change a host came to its state and home, if that may still come to nothing.
+    fn unproven(&self, host: HostKey) -> Option<u64> {
+        let number = self.hosts.registry.standing_number(host)?;
+        (number > self.enrolls.durable_number()).then_some(number)
+    }
+
+    /// A host has another state or home than before: who waits for it waits for that.
     pub(super) fn prove(&mut self, host: HostKey) {
-        let number = self.hosts.registry.number_of(host);
-        let durable = self.enrolls.durable_number();
-        self.hosts.proving.set(host, number.filter(|number| *number > durable));
+        let waiting = self.hosts.proving.take(host);
+        if !waiting.is_empty() {
+            // If there is nothing to wait for, that is found out next.
+            let number = self.unproven(host).unwrap_or(0);
+            self.hosts.proving.put(host, number, waiting);
+        }
     }
 
     /// Lets a login pass whose host is durably what it seems to be. `None`: it waits.
@@ -49,17 +54,16 @@ impl Node {
         host: HostKey,
         waiting: Waiting,
     ) -> Option<Waiting> {
-        let number = self.hosts.proving.numbers.get(&host);
-        if number.is_none_or(|number| *number <= self.enrolls.durable_number()) {
-            return Some(waiting);
-        }
-        let others = self.hosts.proving.waiting.entry(host).or_default();
+        let Some(number) = self.unproven(host) else { return Some(waiting) };
+        let mut others = self.hosts.proving.take(host);
         if others.len() >= MAX_WAITING {
+            self.hosts.proving.put(host, number, others);
             self.deny(now, waiting.asker, &waiting.login, too_many_wait());
             return None;
         }
         let link = waiting.asker.link;
         others.push(waiting);
+        self.hosts.proving.put(host, number, others);
         self.count_login_begun(link);
         None
     }
@@ -68,16 +72,13 @@ impl Node {
     pub(in crate::node) fn settle_proving(&mut self, now: Now) {
         self.take_host_news(now);
         let durable = self.enrolls.durable_number();
+        let mut proven = Vec::new();
         while let Some((number, host)) = self.hosts.proving.by_number.first().copied()
             && number <= durable
         {
-            self.hosts.proving.set(host, None);
+            proven.push(self.hosts.proving.take(host));
         }
-        while let Some(host) = self.hosts.proving.ended.pop_first() {
-            if self.hosts.proving.numbers.contains_key(&host) {
-                continue; // It was changed again.
-            }
-            let waiting = self.hosts.proving.waiting.remove(&host).unwrap_or_default();
+        for waiting in proven {
             self.go_on(now, waiting);
         }
     }

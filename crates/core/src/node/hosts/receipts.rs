@@ -7,7 +7,7 @@ use super::{
 use crate::{
     id::{HostKey, LicenseId, SessionNumber},
     license::License,
-    node::{event::RegisteredBy, hosts::Verdict, sessions::Session},
+    node::{event::RegisteredBy, hosts::Verdict, io::Login, sessions::Session},
     registry::{HostEntry, HostFacts, HostState, Receipt, ReceiptMark, entry::MAX_REVISION},
     text::Name,
     time::Now,
@@ -59,12 +59,13 @@ impl Node {
     }
 
     /// Whether a host may come back by its receipt: within capacity, if it is at home here.
-    pub(super) fn judge_receipt(&self, entry: HostEntry) -> Verdict {
+    pub(super) fn judge_receipt(&self, now: Now, login: &Login, entry: HostEntry) -> Verdict {
         let Some(capacity) = self.capacity() else { return self.why_no_license().into() };
         let verdict = if entry.home == capacity.license_id {
-            match capacity.free() {
-                0 => capacity.full().into(),
-                _ => Verdict::Served,
+            match (capacity.free(), self.must_outwait(now, entry.host, login)) {
+                (0, _) => capacity.full().into(),
+                (_, Some(refusal)) => refusal.into(),
+                (_, None) => Verdict::Served,
             }
         } else if self.hosts.peer_serves.as_ref() == Some(&entry.home) {
             // Whether the peer has an instance for it is seen when the entry is among its others.

@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 use core::net::SocketAddr;
 
-use super::{MAX_WAITING, Node, Waiting, admission::not_registered};
+use super::{MAX_WAITING, Node, Waiting, admission::not_registered, pace::without_port};
 use crate::{
     id::{HostKey, LicenseId, SessionId},
     node::{
@@ -130,7 +130,7 @@ impl Node {
             let sentence = alloc::format!("the registry is full: it holds {MAX_HOSTS} hosts.");
             return Refusal::new(ReasonCode::ServerBusy, sentence).into();
         }
-        if let Some(verdict) = self.judge_identity(now, host, known, address, facts) {
+        if let Some(verdict) = self.judge_identity(now, host, known, address, login) {
             return match verdict {
                 Verdict::Newcomer(registration) => match self.may_register(now, address) {
                     Ok(()) => Verdict::Newcomer(registration),
@@ -143,7 +143,7 @@ impl Node {
             return super::admission::moved().into();
         }
         if let Some(entry) = self.by_receipt(now, host, address, facts) {
-            return self.judge_receipt(entry);
+            return self.judge_receipt(now, login, entry);
         }
         let entry = HostEntry {
             host,
@@ -154,29 +154,25 @@ impl Node {
             identity: facts.identity.as_deref().cloned(),
             seen: seen(now, facts, address),
         };
-        match self.may_be_new(now, address, login) {
+        match self.may_be_new(now, host, address, login) {
             Ok(()) => Registration { entries: vec![entry], by: RegisteredBy::Login }.into(),
             Err(refusal) => refusal.into(),
         }
     }
 
-    fn may_be_new(&self, now: Now, address: &Name, login: &Login) -> Result<(), Refusal> {
+    fn may_be_new(
+        &self,
+        now: Now,
+        host: HostKey,
+        address: &Name,
+        login: &Login,
+    ) -> Result<(), Refusal> {
         let Some(capacity) = self.capacity() else { return Err(self.why_no_license()) };
         self.may_come_from(address)?;
         if capacity.free_for_newcomers() == 0 {
             return Err(capacity.full());
         }
-        // A guest that the ledger has forgotten may run on with the instance that looks free.
-        if let Some(own) = self.own_autove()
-            && let Some(for_ms) = self.must_wait_ms(now, login, own, None)
-        {
-            let wait = crate::time::spoken_duration(for_ms.div_ceil(60_000) * 60_000);
-            let sentence = alloc::format!(
-                "the server's ledger was lost or restored, so hosts that it does not know may \
-                 still be served; free instances are given out again in {wait}."
-            );
-            return Err(Refusal::new(ReasonCode::InstanceLimit, sentence));
-        }
+        self.must_outwait(now, host, login).map_or(Ok(()), Err)?;
         self.pace_allows(now, address)
     }
 
@@ -193,7 +189,8 @@ impl Node {
         if allow.is_empty() || inside {
             return Ok(());
         }
-        let sentence = alloc::format!("hosts may not register from {address} on this server.");
+        let machine = without_port(address);
+        let sentence = alloc::format!("hosts may not register from {machine} on this server.");
         Err(not_registered(&sentence))
     }
 

@@ -1,7 +1,13 @@
 //! Retiring: a host's instance becomes free, for ever. The ledger hears of it first, so that no copy
 //! of the registry brings the host back; then the registry; then the administrator.
 
-use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    vec,
+    vec::Vec,
+};
 
 use super::{
     Node,
@@ -16,7 +22,9 @@ use crate::{
         io::{Note, Ticket},
     },
     reason::{ReasonCode, Refusal},
-    registry::{HostEntry, HostState, RememberedHosts, Seen, entry::MAX_REVISION},
+    registry::{
+        HostEntry, HostState, PlatformIdentity, RememberedHosts, Seen, entry::MAX_REVISION,
+    },
     text::Name,
     time::Now,
 };
@@ -41,30 +49,53 @@ struct UnderWay {
 
 /// The retirements that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Retiring(BTreeMap<HostKey, UnderWay>);
+pub(super) struct Retiring {
+    hosts: BTreeMap<HostKey, UnderWay>,
+    /// Their machines, as far as they are known.
+    machines: BTreeSet<(PlatformIdentity, HostKey)>,
+}
 
 impl Retiring {
     /// What the ledger knows is written to the registry again, wherever that lacks it.
     pub(super) fn new(remembered: &Remembered) -> Self {
-        let known = remembered.retired_hosts.iter().map(|(host, known)| {
-            let known = known.clone();
-            (
-                *host,
-                UnderWay { ticket: None, known, recorded: true, enrolling: false, imported: false },
-            )
-        });
-        Self(known.collect())
+        let mut retiring = Self::default();
+        for (host, known) in &remembered.retired_hosts {
+            retiring.remember(*host, known.clone());
+        }
+        retiring
     }
 
     pub(super) fn has(&self, host: HostKey) -> bool {
-        self.0.contains_key(&host)
+        self.hosts.contains_key(&host)
+    }
+
+    /// Whether a host of this machine is among them.
+    pub(super) fn has_machine(&self, identity: &PlatformIdentity) -> bool {
+        let first = (identity.clone(), HostKey([0; 32]));
+        self.machines.range(first..).next().is_some_and(|(machine, _)| machine == identity)
     }
 
     /// The ledger knows that a host is retired, and the registry is being told.
     fn remember(&mut self, host: HostKey, known: RetiredHost) {
-        let under_way =
-            UnderWay { ticket: None, known, recorded: true, enrolling: false, imported: false };
-        self.0.entry(host).or_insert(under_way);
+        if !self.has(host) {
+            let (recorded, enrolling, imported) = (true, false, false);
+            self.begin(host, UnderWay { ticket: None, known, recorded, enrolling, imported });
+        }
+    }
+
+    fn begin(&mut self, host: HostKey, under_way: UnderWay) {
+        self.end(host);
+        if let Some(identity) = &under_way.known.identity {
+            self.machines.insert((identity.clone(), host));
+        }
+        self.hosts.insert(host, under_way);
+    }
+
+    fn end(&mut self, host: HostKey) {
+        let ended = self.hosts.remove(&host);
+        if let Some(identity) = ended.and_then(|under_way| under_way.known.identity) {
+            self.machines.remove(&(identity, host));
+        }
     }
 }
 
@@ -92,11 +123,13 @@ impl Node {
             return self.reply(ticket, Err(Refusal::new(ReasonCode::ServerBusy, sentence)));
         }
         let name = entry.seen.name.clone();
-        let known = RetiredHost { at: now.wall, name: name.clone(), home: entry.home.clone() };
-        let home = entry.home.clone();
+        let (home, identity) = (entry.home.clone(), entry.identity.clone());
+        let at = now.wall;
+        let known =
+            RetiredHost { at, name: name.clone(), home: home.clone(), identity: identity.clone() };
         self.begin_retirement(host, Some(ticket), known);
         self.hosts.missing.count_retired(&home);
-        let event = Event::HostRetired { host, name, home, here: true, at: now.wall };
+        let event = Event::HostRetired { host, name, home, here: true, at, identity };
         let mut events = vec![event];
         events.extend(self.homed_without_one(host));
         self.commit(now, events, Waiting::NoOne);
@@ -108,13 +141,16 @@ impl Node {
     pub(in crate::node) fn remember_retirement(&mut self, now: Now, entry: &HostEntry) {
         let (name, home) = (entry.seen.name.clone(), entry.home.clone());
         self.hosts.missing.count_retired(&entry.home);
-        self.hosts.retiring.remember(entry.host, RetiredHost { at: now.wall, name, home });
+        let identity = entry.identity.clone();
+        self.hosts
+            .retiring
+            .remember(entry.host, RetiredHost { at: now.wall, name, home, identity });
     }
 
     fn begin_retirement(&mut self, host: HostKey, ticket: Option<Ticket>, known: RetiredHost) {
         let imported = ticket.is_none();
         let under_way = UnderWay { ticket, known, recorded: false, enrolling: false, imported };
-        self.hosts.retiring.0.insert(host, under_way);
+        self.hosts.retiring.begin(host, under_way);
     }
 
     /// An import retires a host.
@@ -126,9 +162,32 @@ impl Node {
         self.reply(ticket, Err(Refusal::new(ReasonCode::InstanceNotRegistered, sentence)));
     }
 
+    /// Whether the ledger is still being told that a host is retired: that may come to nothing.
+    pub(super) fn is_being_recorded(&self, host: HostKey) -> bool {
+        self.hosts.retiring.hosts.get(&host).is_some_and(|under_way| !under_way.recorded)
+    }
+
+    /// An import has retired a host durably.
+    pub(super) fn end_imported_retirement(&mut self, host: HostKey) {
+        self.hosts.retiring.end(host);
+    }
+
+    /// The ledger has retired a host for an import that came to nothing. The next review tells the
+    /// registry of this one alone.
+    pub(super) fn retire_after_all(&mut self, host: HostKey) -> Option<Note> {
+        let under_way = self.hosts.retiring.hosts.get_mut(&host)?;
+        (under_way.imported, under_way.enrolling) = (false, false);
+        Some(Note::HostRetired { host, name: under_way.known.name.clone(), here: true })
+    }
+
     /// The ledger has a retirement: the registry is next.
     pub(in crate::node) fn retirement_recorded(&mut self, host: HostKey) {
-        let Some(under_way) = self.hosts.retiring.0.get_mut(&host) else { return };
+        let Some(under_way) = self.hosts.retiring.hosts.get_mut(&host) else { return };
+        if under_way.imported {
+            // The registry is told with all the rest of the import.
+            (under_way.recorded, under_way.enrolling) = (true, true);
+            return;
+        }
         let name = under_way.known.name.clone();
         let known = core::mem::replace(&mut under_way.recorded, true);
         let enrolling = core::mem::replace(&mut under_way.enrolling, true);
@@ -142,9 +201,9 @@ impl Node {
 
     /// The ledger did not take a retirement, which is tried again. Whether it is one of ours.
     pub(in crate::node) fn retirement_delayed(&mut self, host: HostKey) -> bool {
-        let Some(under_way) = self.hosts.retiring.0.get_mut(&host) else { return false };
+        let Some(under_way) = self.hosts.retiring.hosts.get_mut(&host) else { return false };
         if under_way.imported {
-            self.hosts.retiring.0.remove(&host);
+            self.hosts.retiring.end(host);
             return false;
         }
         if let Some(ticket) = under_way.ticket.take() {
@@ -156,7 +215,7 @@ impl Node {
     }
 
     fn enroll_retirement(&mut self, host: HostKey) {
-        let Some(UnderWay { known, .. }) = self.hosts.retiring.0.get(&host) else { return };
+        let Some(UnderWay { known, .. }) = self.hosts.retiring.hosts.get(&host) else { return };
         let entry = match self.hosts.registry.find(host) {
             Some(entry) if entry.state == HostState::Retired => entry.clone(),
             Some(entry) => HostEntry {
@@ -177,12 +236,12 @@ impl Node {
         host: HostKey,
         outcome: Result<(), AppendError>,
     ) {
-        let Some(under_way) = self.hosts.retiring.0.get_mut(&host) else { return };
+        let Some(under_way) = self.hosts.retiring.hosts.get_mut(&host) else { return };
         under_way.enrolling = false;
         let ticket = under_way.ticket.take();
         let reply = match outcome {
             Ok(()) => {
-                self.hosts.retiring.0.remove(&host);
+                self.hosts.retiring.end(host);
                 Ok(String::from("retired; its instance is free"))
             }
             Err(error) => {
@@ -212,10 +271,18 @@ impl Node {
                 && registry.number(host).is_some_and(|number| !enrolls.is_under_way(number))
         };
         // What is on its way is judged when it is there.
-        self.hosts.retiring.0.retain(|host, under_way| {
-            under_way.enrolling || !under_way.recorded || !is_retired(*host)
-        });
-        let due: Vec<HostKey> = (self.hosts.retiring.0.iter())
+        let is_done = |host: HostKey, under_way: &UnderWay| {
+            !under_way.enrolling && under_way.recorded && is_retired(host)
+        };
+        let under_way = self.hosts.retiring.hosts.iter();
+        let done: Vec<HostKey> = under_way
+            .filter(|(host, under_way)| is_done(**host, under_way))
+            .map(|(host, _)| *host)
+            .collect();
+        for host in done {
+            self.hosts.retiring.end(host);
+        }
+        let due: Vec<HostKey> = (self.hosts.retiring.hosts.iter())
             .filter(|(_, under_way)| under_way.recorded && !under_way.enrolling)
             .map(|(host, _)| *host)
             .collect();
@@ -239,6 +306,7 @@ impl Node {
             home: entry.home.clone(),
             here: false,
             at: now.wall,
+            identity: entry.identity.clone(),
         };
         let events = entries.map(event).collect();
         self.commit(now, events, Waiting::NoOne);
@@ -284,7 +352,7 @@ fn forgotten(host: HostKey, known: &RetiredHost) -> HostEntry {
         revision: 1,
         state: HostState::Retired,
         registered: known.at,
-        identity: None,
+        identity: known.identity.clone(),
         seen: Seen { at: known.at, name: known.name.clone(), platform: None, address },
     }
 }

@@ -1,59 +1,61 @@
 //! Contact: at least one link over which the peer has said how it stands.
 
+use alloc::collections::VecDeque;
+
 use super::{Node, PeerMessage, PeerStatus, misspoken, offering::Wanted};
 use crate::{
-    id::LinkId,
+    id::{LicenseId, LinkId},
     license::Credential,
     node::{enroll::Then, event::AppendError, io::Note},
     reason::Refusal,
-    registry::KnownPeer,
+    registry::{KnownPeer, Position},
     text::Name,
     time::{Now, Utc},
 };
 
-/// The most statuses and pulls of one link between two reviews, together. Who keeps to the rules
-/// needs a status a second and a pull for each link that is lost.
-const MAX_OPENINGS: u32 = 100;
-
-/// The two clocks may be so many seconds apart before anyone hears of it.
+/// The two clocks may be so many seconds apart before anyone hears of it, and half as many when that
+/// is over.
 const CLOCK_TOLERANCE_S: u64 = 60;
 
 /// A link to a server that was recognized as the peer.
 #[derive(Debug)]
 pub(super) struct PeerLink {
     pub(super) credential: Credential,
+    /// The license that this server served when the link was opened: the one that the peer was shown.
+    pub(super) shown: Option<LicenseId>,
     pub(super) address: Name,
     pub(super) dialed: bool,
     /// More than that of every link before.
     pub(super) opened: u64,
     /// Whether a status was heard.
     pub(super) has_status: bool,
-    /// How often this side has pulled here.
-    pub(super) pulls: usize,
+    /// Up to where the changes messages go that were sent here and are not taken yet.
+    pub(super) unacknowledged: VecDeque<Position>,
     /// How many changes messages came here that are not durable yet.
     pub(super) untaken: usize,
     /// What the peer has asked for here last.
     pub(super) wanted: Option<Wanted>,
-    openings: u32,
 }
 
 impl PeerLink {
-    pub(super) fn new(credential: Credential, address: Name, dialed: bool, opened: u64) -> Self {
+    pub(super) fn new(
+        credential: Credential,
+        shown: Option<LicenseId>,
+        address: Name,
+        dialed: bool,
+        opened: u64,
+    ) -> Self {
         Self {
             credential,
+            shown,
             address,
             dialed,
             opened,
             has_status: false,
-            pulls: 0,
+            unacknowledged: VecDeque::new(),
             untaken: 0,
             wanted: None,
-            openings: 0,
         }
-    }
-
-    pub(super) fn begin_review(&mut self) {
-        self.openings = 0;
     }
 }
 
@@ -73,7 +75,6 @@ impl Node {
         link: LinkId,
         status: PeerStatus,
     ) -> Result<(), Refusal> {
-        self.count_opening(link)?;
         let Some(speaker) = self.peers.links.get_mut(&link) else { return Ok(()) };
         if status.license_id != speaker.credential.license_id {
             return Err(misspoken("its status names another license than its credential"));
@@ -83,10 +84,13 @@ impl Node {
         let known =
             KnownPeer { license_id: status.license_id.clone(), instances: status.instances };
         let (wall, license_id) = (status.wall, status.license_id.clone());
+        let dialed = speaker.dialed;
         let began = self.peers.contact.is_none();
         let news = self.take_status(now, status);
-        if began {
+        if began || (is_first && dialed) {
             self.peers.failure = None;
+        }
+        if began {
             self.note(Note::PeerInContact { license_id, address });
         }
         self.note_clock_off(now, wall);
@@ -99,6 +103,7 @@ impl Node {
             self.pull(now, link);
         }
         if news {
+            self.count_news()?;
             self.peer_has_changed(now);
         }
         Ok(())
@@ -123,10 +128,22 @@ impl Node {
     fn note_clock_off(&mut self, now: Now, theirs: Utc) {
         let Some(contact) = &mut self.peers.contact else { return };
         let off_s = theirs.0.saturating_sub(now.wall.0);
-        if off_s.unsigned_abs() > CLOCK_TOLERANCE_S
-            && !core::mem::replace(&mut contact.clock_noted, true)
+        let was_off = contact.clock_noted;
+        let tolerance_s = if was_off { CLOCK_TOLERANCE_S / 2 } else { CLOCK_TOLERANCE_S };
+        let is_off = off_s.unsigned_abs() > tolerance_s;
+        contact.clock_noted = is_off;
+        if is_off != was_off {
+            self.note(if is_off { Note::PeerClockOff(off_s) } else { Note::PeerClockRight });
+        }
+    }
+
+    /// As long as the clocks are apart, both servers say what time it is: else neither would hear
+    /// that somebody has set them right.
+    pub(super) fn tell_clock(&mut self, now: Now) {
+        if self.peers.contact.as_ref().is_some_and(|contact| contact.clock_noted)
+            && let Some(link) = self.talk_link()
         {
-            self.note(Note::PeerClockOff(off_s));
+            self.tell_status(now, link);
         }
     }
 
@@ -148,7 +165,7 @@ impl Node {
     /// What follows when a link to the peer is gone, which is not in the list any more. What was on
     /// its way there is lost.
     pub(super) fn lose_link(&mut self, now: Now, link: LinkId) {
-        self.drop_unwritten(link);
+        self.drop_orphans();
         self.lose_offer(now, link);
         match self.talk_link() {
             Some(other) => self.pull(now, other),
@@ -173,15 +190,6 @@ impl Node {
     /// Where the peer is, while it is in contact.
     pub(super) fn peer_address(&self) -> Option<&Name> {
         self.talk_link().and_then(|link| self.peers.links.get(&link)).map(|link| &link.address)
-    }
-
-    pub(super) fn count_opening(&mut self, link: LinkId) -> Result<(), Refusal> {
-        let Some(speaker) = self.peers.links.get_mut(&link) else { return Ok(()) };
-        speaker.openings += 1;
-        if speaker.openings > MAX_OPENINGS {
-            return Err(misspoken("its statuses and pulls come too fast"));
-        }
-        Ok(())
     }
 
     /// Says to the peer how this server stands.

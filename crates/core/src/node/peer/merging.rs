@@ -3,10 +3,7 @@
 
 use alloc::{collections::BTreeSet, format, vec::Vec};
 
-use super::{
-    Node, misspoken,
-    pulling::{Stage, Taking},
-};
+use super::{Node, misspoken, taking::Taking};
 use crate::{
     id::HostKey,
     node::{append::Waiting, enroll::Then, event::Event, io::Note},
@@ -30,32 +27,29 @@ impl Node {
             home: entry.home.clone(),
             here: false,
             at: now.wall,
+            identity: entry.identity.clone(),
         };
         let events = retired.into_iter().map(record).collect();
-        self.peers.pulling.stage = Stage::Ledger(taking);
+        self.peers.pulling.takings.record(taking);
         self.commit(now, events, Waiting::PeerRetired);
     }
 
     /// Those that this registry doesn't know as retired.
-    fn newly_retired<'a>(&self, taking: &'a Taking) -> Vec<&'a HostEntry> {
-        if taking.retirements_are_written {
-            return Vec::new();
-        }
+    pub(super) fn newly_retired<'a>(&self, taking: &'a Taking) -> Vec<&'a HostEntry> {
         let is_news = |entry: &&HostEntry| {
             let known = || self.hosts.registry.find(entry.host);
             entry.state == HostState::Retired
                 && known().is_none_or(|known| known.state != HostState::Retired)
         };
         let mut named = BTreeSet::new();
-        let entries = taking.messages.iter().flat_map(|message| &message.entries);
+        let messages = taking.messages.iter().filter(|message| !message.is_recorded);
+        let entries = messages.flat_map(|message| &message.entries);
         entries.filter(is_news).filter(|entry| named.insert(entry.host)).collect()
     }
 
     /// The ledger has what it was told, or not.
     pub(in crate::node) fn retirements_written(&mut self, now: Now, is_durable: bool) {
-        let Stage::Ledger(mut taking) = core::mem::take(&mut self.peers.pulling.stage) else {
-            return;
-        };
+        let Some(mut taking) = self.peers.pulling.takings.recorded() else { return };
         if !is_durable {
             return self.fail_to_take(taking);
         }
@@ -64,8 +58,9 @@ impl Node {
             self.remember_retirement(now, entry);
             self.note(note_retired(entry));
         }
-        taking.retirements_are_written = true;
+        taking.messages.iter_mut().for_each(|message| message.is_recorded = true);
         self.merge(now, taking);
+        self.take_changes(now);
     }
 
     /// The second step: the registry, and how far it has come with that, in one batch.
@@ -74,7 +69,6 @@ impl Node {
         if !self.has_room_for(&taking) {
             let link = taking.link;
             let what = format!("there would be more than {MAX_HOSTS} hosts");
-            self.peers.pulling.stage = Stage::Idle;
             return self.refuse_peer(now, link, misspoken(&what));
         }
         let mut changes = Vec::new();
@@ -86,9 +80,8 @@ impl Node {
         self.peers.pulling.count_news(changes.len() as u64);
         self.settle_rivals(&mut changes);
         let is_news = !changes.is_empty();
-        let link = taking.link;
-        self.peers.pulling.stage = Stage::Registry(taking);
-        self.enroll(changes, Some(upto), None, Then::Taken(link, upto));
+        let (id, cursor) = self.peers.pulling.takings.begin(taking, upto);
+        self.enroll(changes, cursor, None, Then::Taken(id));
         if is_news {
             self.peer_has_changed(now);
         }

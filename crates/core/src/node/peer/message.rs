@@ -85,6 +85,12 @@ pub struct Presence {
     pub host: HostKey,
     /// The boot that it runs in, if it has said so.
     pub boot: Option<BootId>,
+    /// When the oldest of its emulators there was let in, by the sender's clock; `None`: a sender that
+    /// doesn't say so.
+    pub since: Option<Utc>,
+    /// The other boot, at the receiver, beside which it is proven to be alive: there are two machines
+    /// with one key.
+    pub beside: Option<BootId>,
     /// From where, `address:port`.
     pub address: Name,
     /// How many emulators; at least one.

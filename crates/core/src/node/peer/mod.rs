@@ -7,7 +7,8 @@
 //!
 //! - [`message`]: what two peers say to each other.
 //! - `recognition`: who may be a peer; `contact`: the links, and how the peer stands.
-//! - `pulling`, `merging`: what this server takes from the peer; `offering`: what it sends there.
+//! - `pulling`, `taking`, `merging`: what this server takes from the peer; `offering`: what it sends there.
+//! - `pace`: how fast it may talk.
 //! - `presence`, `news`: which hosts have emulators at the peer, and what the peer hears of ours.
 //! - `view`: what the lists show.
 
@@ -18,15 +19,18 @@ mod merging;
 mod message;
 mod news;
 mod offering;
+mod pace;
 mod presence;
 mod pulling;
 mod recognition;
+pub(super) mod taking;
 mod view;
 
 use self::{
     contact::{Contact, PeerLink},
     news::News,
     offering::Offer,
+    pace::Pace,
     presence::Present,
     pulling::Pulling,
 };
@@ -68,6 +72,7 @@ pub(super) struct Peers {
     offer: Option<Offer>,
     present: Present,
     news: News,
+    pace: Pace,
 }
 
 impl Peers {
@@ -128,7 +133,8 @@ impl Node {
     ) {
         let credential = peer.into_inner();
         let opened = self.peers.next_count();
-        let opening = PeerLink::new(credential, address, dialed, opened);
+        let shown = self.own_autove().map(|license| license.id.clone());
+        let opening = PeerLink::new(credential, shown, address, dialed, opened);
         if let Err(refusal) = self.recognize(&opening.credential) {
             return self.turn_peer_away(link, &opening, refusal);
         }
@@ -151,16 +157,20 @@ impl Node {
 
     pub(super) fn hear_peer(&mut self, now: Now, link: LinkId, message: PeerMessage) {
         let Some(speaker) = self.peers.links.get(&link) else { return };
+        let has_status = speaker.has_status;
+        if let Err(refusal) = self.count_word(&message) {
+            return self.refuse_peer(now, link, refusal);
+        }
         let heard = match message {
             PeerMessage::Status(status) => self.hear_status(now, link, status),
-            _ if !speaker.has_status => Err(misspoken("the first message is no status")),
+            _ if !has_status => Err(misspoken("the first message is no status")),
             PeerMessage::Pull { after, spans, last } => {
                 self.hear_pull(now, link, after, spans, last)
             }
             PeerMessage::Changes { entries, upto, last } => {
                 self.hear_changes(now, link, entries, upto, last)
             }
-            PeerMessage::Taken { upto } => self.hear_taken(now, upto),
+            PeerMessage::Taken { upto } => self.hear_taken(now, link, upto),
             PeerMessage::Presence { reset, present, gone } => {
                 self.hear_presence(link, reset, present, &gone)
             }
@@ -175,6 +185,11 @@ impl Node {
         self.note_failure(why);
     }
 
+    /// Nobody is asked to be the peer any more, so nobody fails.
+    pub(super) fn forget_peer_failure(&mut self) {
+        self.peers.failure = None;
+    }
+
     /// Said once until it changes.
     fn note_failure(&mut self, why: PeerFailure) {
         if self.peers.failure.as_ref() != Some(&why) {
@@ -185,8 +200,9 @@ impl Node {
 
     /// Everything about the peer that time alone changes.
     pub(super) fn review_peer(&mut self, now: Now) {
-        self.peers.links.values_mut().for_each(PeerLink::begin_review);
+        self.peers.pace.begin_review();
         self.judge_peers(now);
+        self.tell_clock(now);
         self.remember_peer();
         self.review_pulling(now);
         self.offer_rest();
@@ -202,13 +218,15 @@ impl Node {
     fn turn_peer_away(&mut self, link: LinkId, refused: &PeerLink, refusal: Refusal) {
         self.effects.push_back(Effect::RefusePeer { link, refusal: refusal.clone() });
         if refused.dialed {
-            self.note_failure(PeerFailure::Refused(refusal));
+            let sentence = format!("{}: {}", refused.address, refusal.sentence);
+            self.note_failure(PeerFailure::Refused(Refusal { sentence, ..refusal }));
         } else {
             self.note(Note::PeerRefused { address: refused.address.clone(), refusal });
         }
     }
 
     fn say(&mut self, link: LinkId, message: PeerMessage) {
+        self.peers.pace.say(&message);
         self.effects.push_back(Effect::TellPeer { link, message });
     }
 }

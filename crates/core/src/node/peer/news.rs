@@ -12,9 +12,12 @@ use crate::{
 /// How often the peer hears of numbers that have changed, in milliseconds.
 const STATUS_EVERY_MS: u64 = 1_000;
 
-/// The most presence messages at a time, and the pause after them if there are more, in milliseconds.
+/// The most presence messages at a time, and the pause after them, in milliseconds.
 const PRESENCES_AT_ONCE: usize = 8;
 const PRESENCE_PAUSE_MS: u64 = 100;
+
+/// How often all hosts are looked through for a peer that asks anew, in milliseconds.
+const ALL_EVERY_MS: u64 = 1_000;
 
 /// What the peer was told, and what it has not heard yet.
 #[derive(Debug, Default)]
@@ -24,6 +27,9 @@ pub(super) struct News {
     status_due: Option<Elapsed>,
     /// Hosts that may have come or gone.
     hosts: BTreeSet<HostKey>,
+    /// Whether the peer is to hear of all of them, and when it was told so last.
+    wants_all: bool,
+    all_told_at: Option<Elapsed>,
     /// Whether to begin anew.
     reset: bool,
     presence_due: Option<Elapsed>,
@@ -33,12 +39,19 @@ impl News {
     /// Nobody wants to hear of hosts; who does is told of all.
     fn forget_hosts(&mut self) {
         self.hosts.clear();
+        self.wants_all = false;
         self.reset = false;
         self.presence_due = None;
     }
 
     pub(super) fn due(&self) -> Option<Elapsed> {
-        [self.status_due, self.presence_due].into_iter().flatten().min()
+        let all_due = self.all_due().filter(|_| self.wants_all);
+        [self.status_due, self.presence_due, all_due].into_iter().flatten().min()
+    }
+
+    /// From when on all hosts may be looked through again.
+    fn all_due(&self) -> Option<Elapsed> {
+        self.all_told_at.map(|at| at.plus_ms(ALL_EVERY_MS))
     }
 }
 
@@ -94,11 +107,15 @@ impl Node {
 
     /// The peer has asked anew, and hears of every host.
     pub(super) fn tell_all_present(&mut self) {
+        self.peers.news.wants_all = true;
+    }
+
+    fn begin_with_all_present(&mut self, now: Now) {
         let is_present = |host: &HostKey| self.presence_here(*host).is_some();
         let hosts: BTreeSet<HostKey> = self.hosts_here().filter(is_present).collect();
-        self.peers.news.reset = true;
-        self.peers.news.presence_due = None;
-        self.peers.news.hosts = hosts;
+        let news = &mut self.peers.news;
+        (news.wants_all, news.all_told_at) = (false, Some(now.elapsed));
+        (news.reset, news.presence_due, news.hosts) = (true, None, hosts);
     }
 
     fn tell_presence(&mut self, now: Now, moved: BTreeSet<HostKey>) {
@@ -107,18 +124,25 @@ impl Node {
             return;
         };
         self.peers.news.hosts.extend(moved);
+        if self.peers.news.wants_all
+            && self.peers.news.all_due().is_none_or(|due| now.elapsed >= due)
+        {
+            self.begin_with_all_present(now);
+        }
         if self.peers.news.presence_due.is_some_and(|due| now.elapsed < due) {
             return;
         }
+        let mut said = false;
         for _ in 0..PRESENCES_AT_ONCE {
             if !self.peers.news.reset && self.peers.news.hosts.is_empty() {
                 break;
             }
             let message = self.next_presence();
             self.say(link, message);
+            said = true;
         }
-        let waits = !self.peers.news.hosts.is_empty();
-        self.peers.news.presence_due = waits.then(|| now.elapsed.plus_ms(PRESENCE_PAUSE_MS));
+        // What changes meanwhile goes together.
+        self.peers.news.presence_due = said.then(|| now.elapsed.plus_ms(PRESENCE_PAUSE_MS));
     }
 
     fn next_presence(&mut self) -> PeerMessage {

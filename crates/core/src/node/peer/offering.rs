@@ -1,7 +1,8 @@
 //! Sending the peer what it has asked for: durable changes only, in the order of their numbers, and
-//! never more at a time than the window allows.
+//! never more at a time than the window allows. The window is a link's, whatever is asked for anew
+//! there: the other side counts what comes, and can't know what it was sent for.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{MAX_CHANGES, Node, PeerMessage, WINDOW, misspoken};
 use crate::{
@@ -36,7 +37,6 @@ pub(super) struct Offer {
     awaited: u64,
     /// Whether anything was sent: even if there is no news at all, the peer hears that.
     has_answered: bool,
-    unacknowledged: VecDeque<Position>,
     /// Up to which number the peer has everything durably.
     taken: u64,
     behind_since: Option<Elapsed>,
@@ -61,6 +61,13 @@ impl Offer {
     pub(super) fn behind_since(&self) -> Option<Elapsed> {
         self.behind_since
     }
+
+    /// Nothing is missing any more, if the peer has all that there is.
+    fn catch_up(&mut self, durable: u64) {
+        if self.taken >= self.told && self.cursor >= durable {
+            self.behind_since = None;
+        }
+    }
 }
 
 impl Node {
@@ -72,7 +79,6 @@ impl Node {
         spans: Vec<Span>,
         last: u64,
     ) -> Result<(), Refusal> {
-        self.count_opening(link)?;
         if spans.is_empty() || spans.len() > MAX_SPANS {
             return Err(misspoken("a pull names no spans, or too many"));
         }
@@ -100,7 +106,6 @@ impl Node {
             told: from,
             awaited: self.enrolls.durable_number(),
             has_answered: false,
-            unacknowledged: VecDeque::new(),
             taken: from,
             behind_since: None,
         });
@@ -148,7 +153,8 @@ impl Node {
     fn next_changes(&mut self, tell_rest: bool) -> Option<(LinkId, PeerMessage)> {
         let durable = self.enrolls.durable_number();
         let offer = self.peers.offer.as_mut()?;
-        if offer.unacknowledged.len() >= WINDOW {
+        let unacknowledged = &mut self.peers.links.get_mut(&offer.link)?.unacknowledged;
+        if unacknowledged.len() >= WINDOW {
             return None;
         }
         let through = self.enrolls.settled_through(offer.cursor);
@@ -166,9 +172,7 @@ impl Node {
         let is_awaited = (offer.told < offer.awaited || tell_rest) && offer.told < offer.cursor;
         let is_first = !offer.has_answered && durable > 0;
         if entries.is_empty() && !is_awaited && !is_first {
-            if offer.unacknowledged.is_empty() && offer.cursor >= durable {
-                offer.behind_since = None;
-            }
+            offer.catch_up(durable);
             return None;
         }
         offer.has_answered = true;
@@ -178,23 +182,27 @@ impl Node {
             let span = self.hosts.registry.spans().first()?.id;
             Some(Position { span, number: offer.told })
         })?;
-        offer.unacknowledged.push_back(upto);
+        unacknowledged.push_back(upto);
         Some((offer.link, PeerMessage::Changes { entries, upto, last: durable }))
     }
 
-    /// The peer has something durably. What is not known here was sent before it asked anew.
-    pub(super) fn hear_taken(&mut self, now: Now, upto: Position) -> Result<(), Refusal> {
+    /// The peer has something durably, and everything that it was sent over this link before that.
+    pub(super) fn hear_taken(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        upto: Position,
+    ) -> Result<(), Refusal> {
         if upto.number > self.hosts.registry.last_number() {
             return Err(misspoken("it has taken what it was not sent"));
         }
         let durable = self.enrolls.durable_number();
-        if let Some(offer) = &mut self.peers.offer
-            && let Some(index) = offer.unacknowledged.iter().position(|sent| *sent == upto)
-        {
-            offer.unacknowledged.drain(..=index);
-            offer.taken = offer.taken.max(upto.number);
-            if offer.unacknowledged.is_empty() && offer.cursor >= durable {
-                offer.behind_since = None;
+        let Some(speaker) = self.peers.links.get_mut(&link) else { return Ok(()) };
+        if let Some(index) = speaker.unacknowledged.iter().position(|sent| *sent == upto) {
+            speaker.unacknowledged.drain(..=index);
+            if let Some(offer) = self.peers.offer.as_mut().filter(|offer| offer.link == link) {
+                offer.taken = offer.taken.max(upto.number.min(offer.told));
+                offer.catch_up(durable);
             }
         }
         self.offer_changes(now);

@@ -57,7 +57,9 @@ impl Node {
         if !heard.has_room_for(&present, MAX_HOSTS) {
             return Err(misspoken("more hosts are there than a registry has"));
         }
+        let named: Vec<HostKey> = present.iter().map(|presence| presence.host).collect();
         heard.hosts.extend(present.into_iter().map(|presence| (presence.host, presence)));
+        self.look_for_twins(&named);
         Ok(())
     }
 
@@ -81,6 +83,8 @@ mod tests {
         let presence = |host: u8| Presence {
             host: HostKey([host; 32]),
             boot: None,
+            since: None,
+            beside: None,
             address: "10.0.0.1:4000".parse().expect("a name"),
             emulators: 1,
         };

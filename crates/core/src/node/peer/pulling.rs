@@ -1,16 +1,17 @@
 //! Taking the peer's changes: ask for what comes after the last durable one, write down what comes in
 //! the order in which it comes, say up to where it is durable.
 //!
-//! One batch is written at a time, and what comes meanwhile waits. So no later change can become
-//! durable before an earlier one that fails, and the position that is remembered never skips any. A
-//! batch that can't be written is tried again by a review; the window keeps what waits bounded.
+//! What waits is kept in [`Takings`]; the window keeps it bounded.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 
-use super::{MAX_CHANGES, MAX_PEER_LINKS, Node, PeerMessage, WINDOW, misspoken};
+use super::{
+    MAX_CHANGES, Node, PeerMessage, WINDOW, misspoken,
+    taking::{Taking, TakingId, Takings},
+};
 use crate::{
     id::LinkId,
-    node::{event::AppendError, io::Note},
+    node::{enroll::Then, event::AppendError, io::Note},
     reason::Refusal,
     registry::{HostEntry, Position, entry::MAX_REVISION},
     time::{Elapsed, Now},
@@ -19,44 +20,10 @@ use crate::{
 /// How long a pull may stay without an answer before it is made again, in milliseconds.
 const PATIENCE_MS: u64 = 8_000;
 
-/// A changes message that was heard.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) link: LinkId,
-    pub(super) entries: Vec<HostEntry>,
-    pub(super) upto: Position,
-}
-
-/// Some messages of one link, which become durable together.
-#[derive(Debug)]
-pub(super) struct Taking {
-    pub(super) link: LinkId,
-    pub(super) messages: Vec<Heard>,
-    /// Whether the ledger knows the hosts that are retired by it.
-    pub(super) retirements_are_written: bool,
-}
-
-/// What becomes of the messages that are first in turn.
-#[derive(Debug, Default)]
-pub(super) enum Stage {
-    /// There are none.
-    #[default]
-    Idle,
-    /// The ledger is being told whom they retire.
-    Ledger(Taking),
-    /// The registry is being written.
-    Registry(Taking),
-    /// Something could not be written.
-    Failed(Taking),
-}
-
 /// What is taken from the peer.
 #[derive(Debug, Default)]
 pub(super) struct Pulling {
-    /// Up to where the peer's changes are durable here.
-    pulled: Option<Position>,
-    pub(super) stage: Stage,
-    queue: VecDeque<Heard>,
+    pub(super) takings: Takings,
     progress: Progress,
     /// Something was lost or went another way: ask anew at the next review.
     pull_again: bool,
@@ -79,7 +46,7 @@ struct Progress {
 
 impl Pulling {
     pub(super) fn new(pulled: Option<Position>) -> Self {
-        Self { pulled, ..Self::default() }
+        Self { takings: Takings::new(pulled), ..Self::default() }
     }
 
     pub(super) fn is_in_step(&self) -> bool {
@@ -89,9 +56,14 @@ impl Pulling {
     /// How many of the peer's changes are here, of how many; both count what was changed more than
     /// once.
     pub(super) fn progress(&self) -> (u64, u64) {
-        let done = self.pulled.map_or(0, |pulled| pulled.number);
+        let done = self.takings.done();
         let of = self.progress.last.max(self.progress.target.unwrap_or(0));
         (done.min(of), of)
+    }
+
+    /// Whether the peer has said in this contact how many changes it has.
+    pub(super) fn has_heard(&self) -> bool {
+        self.progress.target.is_some()
     }
 
     pub(super) fn behind_since(&self) -> Option<Elapsed> {
@@ -106,32 +78,20 @@ impl Pulling {
     pub(super) fn count_news(&mut self, news: u64) {
         self.progress.changes += news;
     }
-
-    fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Idle) && self.queue.is_empty()
-    }
-
-    /// The next messages of one link. Not the whole window: the peer goes on sending meanwhile.
-    fn next_taking(&mut self) -> Option<Taking> {
-        let link = self.queue.front()?.link;
-        let of_link = self.queue.iter().take_while(|heard| heard.link == link);
-        let count = of_link.take(WINDOW / 4).count();
-        let messages = self.queue.drain(..count).collect();
-        Some(Taking { link, messages, retirements_are_written: false })
-    }
 }
 
 impl Node {
     /// Asks the peer for what this server doesn't have.
     pub(super) fn pull(&mut self, now: Now, link: LinkId) {
-        let Some(peer) = self.peers.links.get_mut(&link) else { return };
-        peer.pulls = peer.pulls.saturating_add(1);
+        if !self.peers.links.contains_key(&link) {
+            return;
+        }
         self.peers.pulling.progress.asked = Some(now.elapsed);
         // With several links, the peer may have heard this before an earlier pull on another.
         self.peers.pulling.pull_again = self.peers.links.len() > 1;
         let registry = &self.hosts.registry;
         let pull = PeerMessage::Pull {
-            after: self.peers.pulling.pulled,
+            after: self.peers.pulling.takings.pulled(),
             spans: registry.spans().to_vec(),
             // What comes to nothing after all must not be waited for.
             last: self.enrolls.durable_number(),
@@ -148,13 +108,11 @@ impl Node {
         last: u64,
     ) -> Result<(), Refusal> {
         let Some(speaker) = self.peers.links.get_mut(&link) else { return Ok(()) };
-        // What earlier pulls have set in motion may still be on its way.
-        let window = WINDOW * speaker.pulls.clamp(1, MAX_PEER_LINKS);
         let wrong = [
             (entries.len() > MAX_CHANGES, "there are too many changes in a message"),
             (upto.number > last, "it names a change after its last one"),
             (entries.iter().any(is_out_of_range), "a change has an impossible revision"),
-            (speaker.untaken >= window, "it does not wait until its changes are taken"),
+            (speaker.untaken >= WINDOW, "it does not wait until its changes are taken"),
         ];
         if let Some((_, what)) = wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
             return Err(misspoken(what));
@@ -163,7 +121,7 @@ impl Node {
         self.hear_last(now, last);
         self.peers.pulling.progress.asked = None;
         self.peers.pulling.progress.target.get_or_insert(last);
-        self.peers.pulling.queue.push_back(Heard { link, entries, upto });
+        self.peers.pulling.takings.hear(link, entries, upto);
         self.take_changes(now);
         Ok(())
     }
@@ -174,7 +132,7 @@ impl Node {
         }
         let progress = &mut self.peers.pulling.progress;
         progress.last = last;
-        if self.peers.pulling.pulled.is_none_or(|pulled| pulled.number < last) {
+        if self.peers.pulling.takings.done() < last {
             progress.behind_since.get_or_insert(now.elapsed);
         }
     }
@@ -187,51 +145,72 @@ impl Node {
         }
     }
 
-    /// Goes on with what waits, unless something is under way.
-    fn take_changes(&mut self, now: Now) {
-        if matches!(self.peers.pulling.stage, Stage::Idle)
-            && let Some(taking) = self.peers.pulling.next_taking()
-        {
+    /// Goes on with what waits, as far as there is room.
+    pub(super) fn take_changes(&mut self, now: Now) {
+        while let Some(taking) = self.peers.pulling.takings.next() {
+            // What the ledger is told must be told in the order of the changes, and once.
+            if self.peers.pulling.takings.are_being_written()
+                && !self.newly_retired(&taking).is_empty()
+            {
+                return self.peers.pulling.takings.put_back(taking);
+            }
             self.write_retirements(now, taking);
         }
     }
 
-    /// The peer's changes up to here are durable, or not.
+    /// A batch of the peer's changes is durable, or not.
     pub(in crate::node) fn taken(
         &mut self,
         now: Now,
-        link: LinkId,
-        upto: Position,
+        id: TakingId,
         outcome: &Result<(), AppendError>,
     ) {
-        let Stage::Registry(taking) = core::mem::take(&mut self.peers.pulling.stage) else {
-            return;
-        };
-        if outcome.is_err() {
-            return self.fail_to_take(taking);
-        }
-        self.peers.pulling.pulled = Some(upto);
-        if let Some(peer) = self.peers.links.get_mut(&link) {
-            peer.untaken = peer.untaken.saturating_sub(taking.messages.len());
-            self.say(link, PeerMessage::Taken { upto });
-        }
-        let progress = &mut self.peers.pulling.progress;
-        if upto.number >= progress.last {
-            progress.behind_since = None;
+        self.peers.pulling.takings.settle(id, outcome.is_ok());
+        self.drop_orphans();
+        while let Some((taking, upto)) = self.peers.pulling.takings.next_durable() {
+            self.acknowledge(&taking, upto);
         }
         self.come_in_step(now);
         self.take_changes(now);
     }
 
-    /// Nobody waits for what came over a link that is gone.
+    fn acknowledge(&mut self, Taking { link, messages }: &Taking, upto: Position) {
+        if let Some(peer) = self.peers.links.get_mut(link) {
+            peer.untaken = peer.untaken.saturating_sub(messages.len());
+            self.say(*link, PeerMessage::Taken { upto });
+        }
+        let progress = &mut self.peers.pulling.progress;
+        if upto.number >= progress.last {
+            progress.behind_since = None;
+        }
+    }
+
+    /// What could not be recorded is tried again by a review.
     pub(super) fn fail_to_take(&mut self, taking: Taking) {
-        if self.peers.links.contains_key(&taking.link) {
-            self.peers.pulling.stage = Stage::Failed(taking);
+        self.peers.pulling.takings.fail(taking);
+        self.drop_orphans();
+    }
+
+    /// How far the peer's changes are here, if the registry's file says less: nothing is lost without
+    /// that, but the peer would send the rest again after a restart.
+    fn write_cursor(&mut self) {
+        if let Some(pulled) = self.peers.pulling.takings.unwritten() {
+            self.enroll(Vec::new(), Some(pulled), None, Then::Pulled(pulled));
+        }
+    }
+
+    pub(in crate::node) fn cursor_written(
+        &mut self,
+        pulled: Position,
+        outcome: &Result<(), AppendError>,
+    ) {
+        if outcome.is_ok() {
+            self.peers.pulling.takings.note_written(pulled);
         }
     }
 
     fn come_in_step(&mut self, now: Now) {
-        let done = self.peers.pulling.pulled.map_or(0, |pulled| pulled.number);
+        let done = self.peers.pulling.takings.done();
         let Progress { target, in_step, changes, .. } = &mut self.peers.pulling.progress;
         let Some(license_id) = self.peers.contact.as_ref().map(|c| c.status.license_id.clone())
         else {
@@ -246,25 +225,21 @@ impl Node {
         self.peer_has_changed(now);
     }
 
-    /// Forgets what came over a link that is gone, unless it is being written already.
-    pub(super) fn drop_unwritten(&mut self, link: LinkId) {
-        let pulling = &mut self.peers.pulling;
-        pulling.queue.retain(|heard| heard.link != link);
-        if matches!(&pulling.stage, Stage::Failed(taking) if taking.link == link) {
-            pulling.stage = Stage::Idle;
-        }
+    /// Forgets what came over links that are gone, unless it is being written already: nobody waits for
+    /// it.
+    pub(super) fn drop_orphans(&mut self) {
+        let links = &self.peers.links;
+        self.peers.pulling.takings.retain(|link| links.contains_key(&link));
     }
 
     /// Tries again what failed, and asks again where nothing came.
     pub(super) fn review_pulling(&mut self, now: Now) {
-        match core::mem::take(&mut self.peers.pulling.stage) {
-            Stage::Failed(taking) => self.write_retirements(now, taking),
-            stage => self.peers.pulling.stage = stage,
-        }
+        self.peers.pulling.takings.try_again();
         self.take_changes(now);
+        self.write_cursor();
         let Some(link) = self.talk_link() else { return };
         let pulling = &mut self.peers.pulling;
-        let asked = pulling.progress.asked.filter(|_| pulling.is_idle());
+        let asked = pulling.progress.asked.filter(|_| pulling.takings.are_idle());
         let is_unheard = asked.is_some_and(|asked| now.elapsed >= asked.plus_ms(PATIENCE_MS));
         if core::mem::take(&mut pulling.pull_again) || is_unheard {
             self.pull(now, link);

@@ -6,12 +6,14 @@ use super::Node;
 use crate::{
     id::LinkId,
     license::{Credential, Mode},
+    node::io::Effect,
     reason::{ReasonCode, Refusal},
     time::Now,
 };
 
 impl Node {
-    /// Whether a server may be the peer, by what its vendor says of it.
+    /// Whether a server may be the peer, by what its vendor says of it. Either server shows the words of
+    /// a refusal, so they name licenses where they can, and not this server and the other one.
     pub(super) fn recognize(&self, other: &Credential) -> Result<(), Refusal> {
         let refuse =
             |sentence: String| Err(Refusal::new(ReasonCode::LicenseNotAvailable, sentence));
@@ -24,13 +26,13 @@ impl Node {
         let id = &other.license_id;
         if other.mode != Mode::AutoVe {
             return refuse(format!(
-                "license {id} of the other server is for general mode, and peers are in AutoVE mode."
+                "license {id} is for general mode, and peers are in AutoVE mode."
             ));
         }
         if other.customer != own.customer {
             return refuse(format!(
-                "license {id} of the other server is another customer's: {}.",
-                other.customer
+                "license {id} is another customer's: {}; license {} is of {}.",
+                other.customer, own.id, own.customer
             ));
         }
         if *id == own.id {
@@ -40,7 +42,8 @@ impl Node {
         }
         match self.peer_in_the_way_of(other) {
             Some(license_id) => refuse(format!(
-                "this server has a peer and is in contact with it, by license {license_id}."
+                "the server of license {} has a peer and is in contact with it: license {license_id}.",
+                own.id
             )),
             None => Ok(()),
         }
@@ -81,6 +84,25 @@ impl Node {
             judged.filter_map(|(link, judged)| Some((link, judged.err()?))).collect();
         for (link, refusal) in refused {
             self.refuse_peer(now, link, refusal);
+        }
+        self.end_links_of_before(now);
+    }
+
+    /// A peer knows this server by the license that it was shown. When another one is served, both
+    /// begin anew; nobody is at fault.
+    fn end_links_of_before(&mut self, now: Now) {
+        let Some(own) = self.own_autove().map(|license| license.id.clone()) else { return };
+        let links = self.peers.links.iter();
+        let before: Vec<LinkId> = links
+            .filter(|(_, peer)| peer.shown.as_ref() != Some(&own))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in before {
+            let sentence = format!("license {own} is served from now on; connect again.");
+            let refusal = Refusal::new(ReasonCode::ServerBusy, sentence);
+            self.peers.links.remove(&link);
+            self.effects.push_back(Effect::RefusePeer { link, refusal });
+            self.lose_link(now, link);
         }
     }
 }

@@ -46,8 +46,9 @@ pub struct PeerView<'a> {
     pub license_id: Option<&'a LicenseId>,
     /// How many instances that has, known from now or from before.
     pub instances: Option<u32>,
-    /// How many hosts are at home there, as this registry has it.
-    pub homed: u64,
+    /// How many hosts are at home there, as this registry has it; `None` while its license is not
+    /// known.
+    pub homed: Option<u64>,
     /// What it says of itself, while it is in contact.
     pub status: Option<&'a PeerStatus>,
     /// Where it is, `address:port`, while it is in contact.
@@ -56,22 +57,28 @@ pub struct PeerView<'a> {
     pub since: Option<Utc>,
     /// How many links there are.
     pub links: usize,
-    /// How far this server is behind it, while it is in contact.
-    pub behind: Lag,
-    /// How far it is behind this server, while it is in contact.
-    pub ahead: Lag,
-    /// How many hosts would have no instance if the peer failed and this server had to carry all.
-    pub missing_here: u64,
+    /// Why the configured peer can't be reached or is none. The peer may be there all the same: then
+    /// it has dialed, and what is configured is wrong.
+    pub failure: Option<&'a PeerFailure>,
+    /// How far this server is behind it; `None`: without contact nobody knows.
+    pub behind: Option<Lag>,
+    /// How far it is behind this server; `None`: without contact, and before it has asked for
+    /// anything, nobody knows.
+    pub ahead: Option<Lag>,
+    /// How many hosts would have no instance if the peer failed and this server had to carry all, or
+    /// have none while it must; `None`: the peer was never seen.
+    pub missing_here: Option<u64>,
     /// How many would have none if this server failed; `None`: it is not known how many instances
     /// the peer has.
     pub missing_there: Option<u64>,
 }
 
 impl Node {
-    /// The peer; `None` without one: in general mode, or where none is configured and none came.
+    /// The peer; `None` without one: where none is configured and none came. In general mode there is
+    /// none but one that is configured, by mistake.
     pub fn peer(&self, now: Now) -> Option<PeerView<'_>> {
-        let known = self.peers.license_id();
-        if self.own_autove().is_none() || (!self.hosts.has_peer() && known.is_none()) {
+        let known = self.peers.license_id().filter(|_| self.own_autove().is_some());
+        if !self.hosts.has_peer() && known.is_none() {
             return None;
         }
         let contact = self.peers.contact.as_ref();
@@ -79,16 +86,17 @@ impl Node {
         Some(PeerView {
             state: self.peer_state(),
             license_id: known,
-            instances: self.peers.instances(),
-            homed: known.map_or(0, |id| self.hosts.registry.homed(id) as u64),
+            instances: known.and_then(|_| self.peers.instances()),
+            homed: known.map(|id| self.hosts.registry.homed(id) as u64),
             status: self.peers.in_contact(),
             address: self.peer_address(),
             since: contact.map(|contact| contact.since),
             links: self.peers.links.len(),
-            behind: contact.map_or_else(Lag::default, |_| self.lag_here(now)),
-            ahead: contact.map_or_else(Lag::default, |_| self.lag_there(now)),
-            missing_here: here,
-            missing_there: at_peer,
+            failure: self.peers.failure.as_ref(),
+            behind: contact.and_then(|_| self.lag_here(now)),
+            ahead: contact.and_then(|_| self.lag_there(now)),
+            missing_here: known.map(|_| here),
+            missing_there: known.and(at_peer),
         })
     }
 
@@ -119,17 +127,17 @@ impl Node {
         PeerState::CatchingUp { done, of }
     }
 
-    fn lag_here(&self, now: Now) -> Lag {
+    fn lag_here(&self, now: Now) -> Option<Lag> {
         let (done, of) = self.peers.pulling.progress();
         let since = self.peers.pulling.behind_since();
         let behind_ms = since.map_or(0, |since| now.elapsed.since_ms(since));
-        Lag { changes: of - done, behind_ms }
+        self.peers.pulling.has_heard().then_some(Lag { changes: of - done, behind_ms })
     }
 
-    fn lag_there(&self, now: Now) -> Lag {
-        let Some(offer) = &self.peers.offer else { return Lag::default() };
-        let Some(since) = offer.behind_since() else { return Lag::default() };
+    fn lag_there(&self, now: Now) -> Option<Lag> {
+        let offer = self.peers.offer.as_ref()?;
+        let Some(since) = offer.behind_since() else { return Some(Lag::default()) };
         let changes = self.enrolls.durable_number().saturating_sub(offer.taken());
-        Lag { changes, behind_ms: now.elapsed.since_ms(since) }
+        Some(Lag { changes, behind_ms: now.elapsed.since_ms(since) })
     }
 }

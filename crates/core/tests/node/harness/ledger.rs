@@ -184,8 +184,13 @@ pub(crate) fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> Remembe
             Event::TimeMarked { mark } => {
                 remembered.time_mark = remembered.time_mark.max(Some(*mark));
             }
-            Event::HostRetired { host, name, home, at, .. } => {
-                let retired = RetiredHost { at: *at, name: name.clone(), home: home.clone() };
+            Event::HostRetired { host, name, home, at, identity, .. } => {
+                let retired = RetiredHost {
+                    at: *at,
+                    name: name.clone(),
+                    home: home.clone(),
+                    identity: identity.clone(),
+                };
                 remembered.retired_hosts.entry(*host).or_insert(retired);
             }
             Event::HostsHomed { home, count } => {

@@ -122,8 +122,8 @@ fn a_shrink_takes_instances_from_the_newest_guests() {
     server.install([autove(1).version(2)]);
     assert_eq!((numbers(&server), standing(&server, 8)), ((0, 1, 1), Some("guest")));
     server.check(links[0].0, links[0].1).granted();
-    let newest = server.check(links[1].0, links[1].1);
-    assert_eq!(newest.code(), ReasonCode::NoFreeInstanceOnPeer);
+    let [(_, revoked, refusal)] = server.revocations()[..] else { panic!("one revocation") };
+    assert_eq!((revoked, refusal.code), (links[1].1, ReasonCode::NoFreeInstanceOnPeer));
 }
 
 #[test]

@@ -62,8 +62,9 @@ fn with_two_keys_of_one_machine() -> Server {
 fn a_key_that_moved_comes_back_with_its_machine_only() {
     let mut server = with_two_keys_of_one_machine();
     assert_eq!(arrive(&mut server, 1).code(), ReasonCode::InstanceNotRegistered);
+    // On another machine it is a newcomer.
     let other = login(&mut server, 1, facts().machine("i-2"));
-    assert_eq!(other.code(), ReasonCode::InstanceNotRegistered);
+    assert_eq!(other.code(), ReasonCode::InstanceLimit);
     let link = server.link(1);
     server.login(link, emulator("vm").on(facts().machine("i-1"))).granted();
     assert_eq!((standing(&server, 1), standing(&server, 2)), (Some("served"), Some("moved")));
@@ -78,6 +79,22 @@ fn a_key_that_moved_gets_no_instance_that_another_has_meanwhile() {
     let back = login(&mut server, 1, facts().machine("i-1"));
     assert_eq!(back.code(), ReasonCode::InstanceLimit);
     assert_eq!((standing(&server, 1), standing(&server, 2)), (Some("moved"), Some("served")));
+}
+
+#[test]
+fn a_key_that_a_copy_of_its_disk_took_along_comes_back_with_its_own_machine() {
+    let mut server = Server::with([autove(2)]);
+    // The first machine; its disk on a second one; that one's own key; and the first one again.
+    for (host, machine, boot) in [(1, "i-1", 1), (1, "i-2", 2), (2, "i-2", 3)] {
+        let link = server.link(host);
+        let login = emulator("vm").on(facts().machine(machine).boot(boot));
+        server.login(link, login).granted();
+        server.close(link);
+    }
+    assert_eq!((standing(&server, 1), numbers(&server)), (Some("moved"), (1, 0, 2)));
+    login(&mut server, 1, facts().machine("i-1").boot(4)).granted();
+    assert_eq!((standing(&server, 1), numbers(&server)), (Some("served"), (2, 0, 2)));
+    assert_eq!(standing(&server, 2), Some("served"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod clones;
 mod disk;
 mod flood;
+mod forgotten;
 mod guests;
 mod homes;
 mod identities;
@@ -17,7 +18,7 @@ mod seen;
 
 use ve_core::{
     grant::Grant,
-    id::{HostKey, LicenseId, LinkId, ServerKey, SpanId},
+    id::{BootId, HostKey, LicenseId, LinkId, ServerKey, SpanId},
     license::{Credential, Mode},
     node::{
         Capacity,
@@ -154,9 +155,24 @@ impl Peer {
 
     /// A host has emulators there.
     fn has(&self, server: &mut Server, host: u8, boot: u8) {
+        self.has_since(server, host, boot, None, None);
+    }
+
+    /// A host has emulators there since then, and is proven to live beside another boot of it here.
+    fn has_since(
+        &self,
+        server: &mut Server,
+        host: u8,
+        boot: u8,
+        since: Option<Utc>,
+        beside: Option<u8>,
+    ) {
+        let boot_id = |boot: u8| BootId([boot; 16]);
         let presence = Presence {
             host: key(host),
-            boot: Some(ve_core::id::BootId([boot; 16])),
+            boot: Some(boot_id(boot)),
+            since,
+            beside: beside.map(boot_id),
             address: name("10.7.7.7:5000"),
             emulators: 1,
         };

@@ -150,3 +150,51 @@ fn a_ledger_that_was_lost_hears_again_whom_the_registry_has_retired() {
     let back = login(&mut server, 1, facts().showing(&receipt));
     assert_eq!(back.code(), ReasonCode::InstanceRetired);
 }
+
+/// How host 1 is retired.
+type Way = (&'static str, fn(&mut Server));
+
+const WAYS: [Way; 4] = [
+    ("by the administrator", by_the_administrator),
+    ("by the peer", |server| {
+        let known = server.registry.entries[&key(1)].1.clone();
+        Peer::comes(server, 10).tells(server, vec![retired(known)]);
+    }),
+    ("by an import", |server| {
+        let known = server.registry.entries[&key(1)].1.clone();
+        server.import(vec![retired(known)]).unwrap().unwrap();
+    }),
+    ("before the ledger was lost", |server| {
+        by_the_administrator(server);
+        server.ledger.lose();
+        server.restart_after(1_000);
+        server.pass(20_000);
+    }),
+];
+
+fn by_the_administrator(server: &mut Server) {
+    server.retire(1).unwrap().unwrap();
+}
+
+#[test]
+fn the_ledger_alone_knows_the_machine_of_a_retired_host() {
+    for (how, retire) in WAYS {
+        let mut server = Server::with([autove(2)]);
+        login(&mut server, 1, facts().machine("i-1")).granted();
+        retire(&mut server);
+        server.registry.lose();
+        server.kill(1_000);
+        // Nor while the registry can't be told.
+        server.registry.set_disk(Disk::Full);
+        server.start();
+        for disk in [Disk::Full, Disk::Fine] {
+            server.registry.set_disk(disk);
+            let other_key = login(&mut server, 2, facts().machine("i-1"));
+            assert_eq!(other_key.code(), ReasonCode::InstanceRetired, "{how}, {disk:?}");
+            server.pass(20_000);
+        }
+        let entry = &server.registry.entries[&key(1)].1;
+        assert!(entry.identity.is_some(), "{how}");
+        login(&mut server, 2, facts().machine("i-2")).granted();
+    }
+}

@@ -37,6 +37,8 @@ pub(crate) struct Pair {
     pub(crate) sent: Vec<(usize, PeerMessage)>,
     /// Who refused, and why.
     pub(crate) refusals: Vec<(usize, Refusal)>,
+    /// By how many seconds each side's wall clock is off.
+    off_s: [i64; 2],
 }
 
 impl Pair {
@@ -54,6 +56,7 @@ impl Pair {
             last_link: 0,
             sent: Vec::new(),
             refusals: Vec::new(),
+            off_s: [0; 2],
         }
     }
 
@@ -121,8 +124,18 @@ impl Pair {
     }
 
     pub(crate) fn input(&mut self, side: usize, input: Input) {
-        self.sides[side].input(self.now, input);
+        let now = self.now_at(side);
+        self.sides[side].input(now, input);
         self.collect(side);
+    }
+
+    /// A side's wall clock is off by so much from now on.
+    pub(crate) fn set_wall_off(&mut self, side: usize, off_s: i64) {
+        self.off_s[side] = off_s;
+    }
+
+    fn now_at(&self, side: usize) -> Now {
+        Now { wall: self.now.wall.plus_seconds(self.off_s[side]), ..self.now }
     }
 
     /// Takes what a side has said.
@@ -157,7 +170,8 @@ impl Pair {
     pub(crate) fn deliver(&mut self, link: LinkId, to: usize) -> bool {
         let Some(wire) = self.wires.get_mut(&link) else { return false };
         let Some(message) = wire.to[to].pop_front() else { return false };
-        self.sides[to].hear(self.now, link, message);
+        let now = self.now_at(to);
+        self.sides[to].hear(now, link, message);
         self.collect(to);
         true
     }
@@ -240,6 +254,27 @@ impl Pair {
         let answer = self.sides[side].login(self.now, u64::from(number), number, boot);
         self.collect(side);
         answer
+    }
+
+    /// The host's emulator comes back to its session.
+    pub(crate) fn come_back(&mut self, side: usize, number: u16, boot: u8) -> Answer {
+        let answer = self.sides[side].come_back(self.now, u64::from(number), number, boot);
+        self.collect(side);
+        answer
+    }
+
+    /// The host's emulator asks whether it is still licensed.
+    pub(crate) fn check(&mut self, side: usize, number: u16) -> Answer {
+        let answer = self.sides[side].check(self.now, u64::from(number));
+        self.collect(side);
+        answer
+    }
+
+    /// The emulators answer whether they run; how many were asked.
+    pub(crate) fn pong(&mut self, side: usize) -> usize {
+        let asked = self.sides[side].pong(self.now);
+        self.collect(side);
+        asked
     }
 
     /// The host's emulator is gone.

@@ -187,17 +187,52 @@ impl Side {
 
     /// An emulator of a host logs in, over a link of its own; what it is told.
     pub(crate) fn login(&mut self, now: Now, link: u64, number: u16, boot: u8) -> Answer {
-        self.others.clear();
         let link = LinkId(1_000_000 + link);
         let address = name(&format!("10.1.{}.{}:40000", number >> 8, number & 255));
         self.input(now, Input::LinkOpened { link, host: host(number), address });
         let ask = Ask::Login { login: login(number, boot), fresh: fresh(link) };
+        self.ask(now, link, ask)
+    }
+
+    /// An emulator comes back to its session, over a link as that which it had; what it is told.
+    pub(crate) fn come_back(&mut self, now: Now, link: u64, number: u16, boot: u8) -> Answer {
+        let link = LinkId(1_000_000 + link);
+        let address = name("10.1.0.9:40001");
+        self.input(now, Input::LinkOpened { link, host: host(number), address });
+        let login = Login { session: Some(fresh(link)), ..login(number, boot) };
+        self.ask(now, link, Ask::Login { login, fresh: fresh(LinkId(link.0 + 1)) })
+    }
+
+    /// An emulator asks whether it is still licensed; what it is told.
+    pub(crate) fn check(&mut self, now: Now, link: u64) -> Answer {
+        let link = LinkId(1_000_000 + link);
+        self.ask(now, link, Ask::Check(fresh(link)))
+    }
+
+    fn ask(&mut self, now: Now, link: LinkId, ask: Ask) -> Answer {
+        self.others.clear();
         self.input(now, Input::Request { link, request: 1, ask });
         let answer = self.others.iter().find_map(|effect| match effect {
             Effect::Answer { link: answered, answer, .. } if *answered == link => Some(answer),
             _ => None,
         });
         answer.expect("an answer").clone()
+    }
+
+    /// Answers every question of the server whether a session runs: it does. How many there were.
+    pub(crate) fn pong(&mut self, now: Now) -> usize {
+        let others = std::mem::take(&mut self.others);
+        let pings: Vec<_> = others
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Ping { link, session } => Some((link, session)),
+                _ => None,
+            })
+            .collect();
+        for (link, session) in &pings {
+            self.input(now, Input::Pong { link: *link, session: *session, runs: true });
+        }
+        pings.len()
     }
 
     /// The link of a login is gone.

@@ -60,8 +60,13 @@ pub(crate) fn fold(records: &[Record]) -> Remembered {
     for Record { position, event, .. } in records {
         remembered.position = *position;
         match event {
-            Event::HostRetired { host, name, home, at, .. } => {
-                let retired = RetiredHost { at: *at, name: name.clone(), home: home.clone() };
+            Event::HostRetired { host, name, home, at, identity, .. } => {
+                let retired = RetiredHost {
+                    at: *at,
+                    name: name.clone(),
+                    home: home.clone(),
+                    identity: identity.clone(),
+                };
                 remembered.retired_hosts.entry(*host).or_insert(retired);
             }
             Event::HostsHomed { home, count } => {

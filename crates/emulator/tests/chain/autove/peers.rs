@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use ve_testbed::{Server, Vendor, install, vendor, wait};
+use ve_testbed::{LicenseBuilder, Server, Vendor, install, vendor, wait};
 
 use crate::{
     host::Host,
@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct Peers {
     pub(super) one: Server,
     pub(super) other: Server,
-    vendor: Vendor,
+    pub(super) vendor: Vendor,
     /// Removed last, when all that lives in it is gone.
     folder: TempDir,
 }
@@ -37,11 +37,22 @@ pub(super) struct Entry {
 impl Peers {
     /// Two that know each other, with instances for so many hosts.
     pub(super) fn new(instances: [u32; 2]) -> Self {
+        Self::with(instances, |license| license)
+    }
+
+    /// The same, where `edit` has changed the first one's license.
+    pub(super) fn with(
+        instances: [u32; 2],
+        edit: impl for<'a> Fn(LicenseBuilder<'a>) -> LicenseBuilder<'a>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let vendor = vendor(&folder.path().join("vendor"));
         let homes = ["one", "other"].map(|name| folder.path().join(name));
         for ((home, id), instances) in homes.iter().zip([PRIMARY_ID, BACKUP_ID]).zip(instances) {
-            install(&vendor, home, |license| patient(license).id(id).autove(instances));
+            install(&vendor, home, |license| {
+                let license = patient(license).id(id).autove(instances);
+                if id == PRIMARY_ID { edit(license) } else { license }
+            });
         }
         // Each must know the other's port, which comes with the first start.
         let [mut one, mut other] = homes.each_ref().map(|home| Server::start(home));

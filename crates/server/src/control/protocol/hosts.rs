@@ -38,8 +38,8 @@ pub struct HostReport {
     /// Whether it was retired.
     pub retired: bool,
     /// What it is to this server now: `served`, `unserved` (there are more hosts than instances),
-    /// `guest`, `elsewhere` (at home at the peer), `moved` or `retired`; its state when no server
-    /// runs.
+    /// `guest`, `elsewhere` (at home at the peer, with an instance there), `moved` or `retired`; its
+    /// state when no server runs.
     pub standing: String,
     /// How many emulators it runs here; `None` when no server runs.
     pub emulators: Option<u32>,
@@ -92,8 +92,12 @@ pub struct PeerReport {
     pub license_id: Option<LicenseId>,
     /// `connecting`, `refused`, `unreachable`, `catching-up` or `in-step`.
     pub state: String,
-    /// Why it is refused or can't be reached.
+    /// Why what is configured can't be reached or is no peer; also beside a peer that is there, because
+    /// it has dialed.
     pub why: Option<String>,
+    /// Where the configuration says that it is.
+    #[serde(default)]
+    pub configured: Option<String>,
     /// Where it is, `address:port`, while it is in contact.
     pub address: Option<String>,
     /// Since when there is contact (UTC, seconds since 1970).
@@ -102,24 +106,27 @@ pub struct PeerReport {
     pub links: usize,
     /// How many instances its license has.
     pub instances: Option<u32>,
-    /// How many hosts are at home there, as this registry has it.
-    pub homed: u64,
+    /// How many hosts are at home there, as this registry has it; `None`: it was never seen.
+    pub homed: Option<u64>,
     /// How many guests it has, while it is in contact.
     pub guests: Option<u64>,
     /// Whether it serves, while it is in contact.
     pub serves: Option<bool>,
     /// Why it does not.
     pub reason: Option<ReasonCode>,
-    /// How many changes this server lacks at most.
-    pub behind_changes: u64,
+    /// How many changes this server lacks at most; `None`: not known, as without contact.
+    pub behind_changes: Option<u64>,
     /// For how many seconds it has lacked some.
-    pub behind_seconds: u64,
-    /// How many changes the peer lacks at most.
-    pub ahead_changes: u64,
+    pub behind_seconds: Option<u64>,
+    /// How many changes the peer lacks at most; `None`: not known, as without contact.
+    pub ahead_changes: Option<u64>,
     /// For how many seconds it has lacked some.
-    pub ahead_seconds: u64,
-    /// How many hosts would have no instance if the peer failed.
-    pub missing_here: u64,
+    pub ahead_seconds: Option<u64>,
+    /// How many hosts would have no instance if the peer failed; `None`: not known.
+    pub missing_here: Option<u64>,
     /// How many would have none if this server failed; `None`: not known.
     pub missing_there: Option<u64>,
+    /// How many hosts have none now, because the peer is gone or doesn't serve; `None` while it serves.
+    #[serde(default)]
+    pub without_instance: Option<u64>,
 }

@@ -2,9 +2,10 @@
 
 use ve_core::{
     id::HostKey,
+    license::License,
     node::{
         HostView, Node,
-        peer::{PeerState, PeerView},
+        peer::{Lag, PeerFailure, PeerState, PeerView},
     },
     registry::{HostEntry, HostState, Seen},
     time::{Now, SECOND_MS},
@@ -59,6 +60,15 @@ fn of_entry(entry: &HostEntry, seen: &Seen) -> HostReport {
     }
 }
 
+/// How many hosts have an instance of the license that a newer version is to replace, and how many of
+/// them keep it; `None` for any other license.
+pub fn hosts_kept(node: &Node, license: &License) -> Option<(u64, u64)> {
+    let capacity = node.capacity().filter(|capacity| capacity.license_id == license.id)?;
+    let served = capacity.homed + capacity.guests - capacity.unserved();
+    let instances = license.sections.first().map_or(0, |section| section.instances);
+    Some((served, served.min(instances.into())))
+}
+
 /// How the instances are used; `None` in general mode.
 pub fn capacity(node: &Node) -> Option<CapacityReport> {
     let capacity = node.capacity()?;
@@ -71,23 +81,37 @@ pub fn capacity(node: &Node) -> Option<CapacityReport> {
     })
 }
 
-/// The peer, as a list.
-pub fn peers(node: &Node, now: Now) -> PeerReports {
-    PeerReports { peers: node.peer(now).as_ref().map(peer).into_iter().collect() }
+/// One host, as the server sees it.
+pub fn one_host(node: &Node, key: HostKey) -> Option<HostReport> {
+    node.host(key).map(|view| host(&view))
 }
 
-fn peer(view: &PeerView<'_>) -> PeerReport {
-    let (state, why) = match &view.state {
-        PeerState::Connecting => ("connecting", None),
-        PeerState::Refused(refusal) => ("refused", Some(refusal.to_string())),
-        PeerState::Unreachable(why) => ("unreachable", Some(why.clone())),
-        PeerState::CatchingUp { .. } => ("catching-up", None),
-        PeerState::InStep => ("in-step", None),
+/// The peer, as a list. `configured`: where the configuration says that it is.
+pub fn peers(node: &Node, now: Now, configured: Option<String>) -> PeerReports {
+    let peer = node.peer(now);
+    PeerReports { peers: peer.map(|view| peer_report(&view, configured)).into_iter().collect() }
+}
+
+fn peer_report(view: &PeerView<'_>, configured: Option<String>) -> PeerReport {
+    let state = match &view.state {
+        PeerState::Connecting => "connecting",
+        PeerState::Refused(_) => "refused",
+        PeerState::Unreachable(_) => "unreachable",
+        PeerState::CatchingUp { .. } => "catching-up",
+        PeerState::InStep => "in-step",
     };
+    let why = view.failure.map(|failure| match failure {
+        PeerFailure::Refused(refusal) => refusal.to_string(),
+        PeerFailure::Unreachable(why) => why.clone(),
+    });
+    let serves = view.status.is_some_and(|status| status.serves.is_ok());
+    let changes = |lag: Option<Lag>| lag.map(|lag| lag.changes);
+    let seconds = |lag: Option<Lag>| lag.map(|lag| lag.behind_ms / SECOND_MS);
     PeerReport {
         license_id: view.license_id.cloned(),
         state: state.to_owned(),
         why,
+        configured,
         address: view.address.map(ToString::to_string),
         since: view.since,
         links: view.links,
@@ -96,11 +120,12 @@ fn peer(view: &PeerView<'_>) -> PeerReport {
         guests: view.status.map(|status| status.guests),
         serves: view.status.map(|status| status.serves.is_ok()),
         reason: view.status.and_then(|status| status.serves.err()),
-        behind_changes: view.behind.changes,
-        behind_seconds: view.behind.behind_ms / SECOND_MS,
-        ahead_changes: view.ahead.changes,
-        ahead_seconds: view.ahead.behind_ms / SECOND_MS,
+        behind_changes: changes(view.behind),
+        behind_seconds: seconds(view.behind),
+        ahead_changes: changes(view.ahead),
+        ahead_seconds: seconds(view.ahead),
         missing_here: view.missing_here,
         missing_there: view.missing_there,
+        without_instance: view.missing_here.filter(|_| !serves),
     }
 }

@@ -1,6 +1,6 @@
 //! What the node tells of AutoVE hosts, of the peer, and of the registry that both keep.
 
-use std::fmt::Display;
+use std::{fmt::Display, net::SocketAddr};
 
 use ve_core::{
     id::{HostKey, LicenseId},
@@ -14,6 +14,7 @@ use super::{
     Level::{Error, Info, Warn},
     Told, ledger_cause, spoken_seconds,
 };
+use crate::words::{counted, counted_len};
 
 /// How many digits of a host's key a sentence shows; the field has all of them.
 const HOST_DIGITS: usize = 12;
@@ -25,6 +26,7 @@ impl Told {
             Note::HostRegistered { host, name, address, home, by } => {
                 self.registered(*host, name, address, home, by)
             }
+            Note::HostsImported { registered, retired } => self.imported(*registered, *retired),
             Note::HostRetired { host, name, here } => self.retired(*host, name, *here),
             Note::HostCloned { host, first, second, at_peer } => {
                 self.cloned(*host, first, second, *at_peer)
@@ -57,6 +59,9 @@ impl Told {
             Note::PeerFailed(failure) => self.peer_failed(failure),
             Note::PeerRefused { address, refusal } => self.peer_refused(address, refusal),
             Note::PeerClockOff(seconds) => self.peer_clock(*seconds),
+            Note::PeerClockRight => {
+                self.peer(Info, "peer-clock-right", "The peer's clock is right again.".into())
+            }
             Note::PeersTooSmall { missing, here } => self.too_small(*missing, *here),
             Note::PeersSuffice => {
                 let message =
@@ -96,10 +101,26 @@ impl Told {
             RegisteredBy::NewLicense { .. } => "host-moved",
             _ => "host-registered",
         };
-        self.host(Info, event, host, message)
+        let entry = self
+            .host(Info, event, host, message)
             .with(Field::HostName, name)
-            .with(Field::Address, address)
-            .with(Field::License, home)
+            .with(Field::License, home);
+        // An import has none: the host may never have been here.
+        if matches!(by, RegisteredBy::Import) { entry } else { entry.with(Field::Address, address) }
+    }
+
+    /// Of more hosts than could be named.
+    fn imported(&self, registered: usize, retired: usize) -> Entry {
+        let message = format!(
+            "An import brought {}; {} retired by it.",
+            counted_len(registered, "host"),
+            match retired {
+                1 => "1 was".to_owned(),
+                more => format!("{more} were"),
+            }
+        );
+        self.entry(Info, super::Module::Server, "hosts-imported", message)
+            .with(Field::Hosts, registered)
     }
 
     fn retired(&self, host: HostKey, name: &Name, here: bool) -> Entry {
@@ -133,6 +154,7 @@ impl Told {
     }
 
     fn flood(&self, address: &Name) -> Entry {
+        let address = without_port(address);
         let message = format!(
             "Registrations from {address} come too fast and are refused for now; hosts that are \
              registered notice nothing. See [autove] in config.toml."
@@ -143,16 +165,19 @@ impl Told {
 
     fn too_many(&self, homed: u64, instances: u32) -> Entry {
         let message = format!(
-            "{homed} hosts are registered here, and the license has {instances} instances: the newest \
-             are not served. Retire hosts that are gone, or ask your vendor for more instances."
+            "{homed} hosts are registered here, and the license has {}: the newest are not served. \
+             Retire hosts that are gone, or ask your vendor for more instances.",
+            counted(instances.into(), "instance")
         );
         self.license(Warn, "too-many-hosts", None, message).with(Field::Hosts, homed)
     }
 
     fn hosts_unknown(&self, kept: u64) -> Entry {
+        let are = if kept == 1 { "is" } else { "are" };
         let message = format!(
-            "instances.db may lack hosts: {kept} instances are kept for those that are missing, and \
-             newcomers get only the others. Hosts come back by the peer or by their receipts."
+            "instances.db may lack hosts: {} {are} kept for those that are missing, and newcomers get \
+             only the others. Hosts come back by the peer or by their receipts.",
+            counted(kept, "instance")
         );
         self.license(Warn, "hosts-unknown", None, message).with(Field::Hosts, kept)
     }
@@ -193,13 +218,16 @@ impl Told {
     }
 
     fn peer_failed(&self, failure: &PeerFailure) -> Entry {
-        let why = failure.to_string();
-        let why = why.trim_end_matches('.');
         let message = match failure {
-            PeerFailure::Unreachable(_) => format!("There is no peer: {why}. It is tried again."),
-            PeerFailure::Refused(_) => format!(
-                "The configured peer is none: {why}. It is tried again every minute, and when the \
-                 configuration is read again."
+            PeerFailure::Unreachable(why) => format!(
+                "The configured peer can't be reached: {}. It is tried again, at least every half minute; \
+                 look at that server, the network between, and [peer] in config.toml.",
+                why.trim_end_matches('.')
+            ),
+            PeerFailure::Refused(refusal) => format!(
+                "The configured peer is none: {}. It is tried again every minute, and when the \
+                 configuration is read again.",
+                refusal.to_string().trim_end_matches('.')
             ),
         };
         let entry = self.peer(Warn, "peer-failed", message);
@@ -230,8 +258,9 @@ impl Told {
         let (failing, other) =
             if here { ("the peer", "this server") } else { ("this server", "the peer") };
         let message = format!(
-            "If {failing} failed, {other} could not carry its hosts: {missing} would have no instance. \
-             Retire hosts that are gone, or ask your vendor for more instances."
+            "If {failing} failed, {other} could not carry its hosts: {} would have no instance. Retire \
+             hosts that are gone, or ask your vendor for more instances.",
+            counted(missing, "host")
         );
         self.license(Warn, "peers-too-small", None, message).with(Field::Hosts, missing)
     }
@@ -253,6 +282,12 @@ impl Told {
     ) -> Entry {
         Entry::at(self.at, level, module, message).with(Field::Event, event)
     }
+}
+
+/// The machine alone, where the rule is about machines.
+fn without_port(address: &Name) -> String {
+    let parsed = address.as_str().parse::<SocketAddr>();
+    parsed.map_or_else(|_| address.to_string(), |address| address.ip().to_string())
 }
 
 /// Enough of a host's key to find it in a list.

@@ -82,6 +82,21 @@ fn a_first_start_is_no_loss_and_a_sound_registry_none_either() {
     assert!(!second.store.remember().expect("a registry").may_lack_hosts);
 }
 
+/// Its log has pages, and none of them was ever committed.
+#[test]
+fn a_first_start_that_was_killed_is_no_loss() {
+    let (place, killed) = (Place::new(), Place::new());
+    let connection = Connection::open(killed.instances()).expect("a file");
+    let begin = "PRAGMA journal_mode = WAL; PRAGMA cache_size = 5; BEGIN; CREATE TABLE t (x);
+                 INSERT INTO t VALUES (randomblob(1000000));";
+    connection.execute_batch(begin).expect("room");
+    for (from, to) in [(killed.instances(), place.instances()), (killed.log(), place.log())] {
+        let bytes = fs::copy(from, to).expect("a file");
+        assert!(bytes > 0, "it is as a killed start leaves it");
+    }
+    assert_eq!(place.start_with(1, &Remembered::default()).finding, HostsFinding::FirstStart);
+}
+
 #[test]
 fn a_missing_registry_comes_from_the_newest_snapshot() {
     let place = grown();
@@ -139,7 +154,7 @@ fn a_snapshot_that_is_damaged_is_passed_over() {
 /// Without a snapshot the ledger shows that there were hosts, and so does what is left of the file.
 #[test]
 fn without_a_snapshot_an_empty_registry_is_begun() {
-    let host = RetiredHost { at: Utc(1), name: name("x"), home: home() };
+    let host = RetiredHost { at: Utc(1), name: name("x"), home: home(), identity: None };
     let retired = Remembered { retired_hosts: [(key(1), host)].into(), ..Remembered::default() };
     let nothing = Remembered::default();
     let leave_log: fn(&Place) = |place| fs::write(place.log(), "a log").expect("a file");
