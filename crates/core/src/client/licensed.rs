@@ -60,7 +60,7 @@ impl Client {
         if let License::Valid { next_check, .. } = &mut self.license {
             *next_check = next_check_of(&grant, now);
         }
-        self.learn(now, |preference| preference.at_home_with(server, grant.home.as_ref()));
+        self.learn(now, |preference| preference.at_home_with(grant.home.as_ref()));
         self.held = Some(Held { server, grant });
     }
 
@@ -154,7 +154,7 @@ impl Client {
     fn hold(&mut self, now: Now, server: ServerIndex, grant: Grant) {
         let probed_so_far = self.probe_deadline().is_some();
         self.search = Search::Off;
-        self.learn(now, |preference| preference.at_home_with(server, grant.home.as_ref()));
+        self.learn(now, |preference| preference.at_home_with(grant.home.as_ref()));
         self.telling.licensed_by(server, &self.preference);
         let next_check = next_check_of(&grant, now);
         self.license = License::Valid { server, since: now.elapsed, next_check };

@@ -56,17 +56,10 @@ impl Preference {
         self.settle();
     }
 
-    /// The server in force says where the host is at home; in general mode, nowhere. When that is news,
-    /// what the other servers have shown may be older than it: the home may be a license that one of
-    /// them has had since then.
-    pub(super) fn at_home_with(&mut self, server: ServerIndex, home: Option<&LicenseId>) {
+    /// A server in force says where the host is at home; in general mode, nowhere.
+    pub(super) fn at_home_with(&mut self, home: Option<&LicenseId>) {
         if self.home.as_ref() != home {
             self.home = home.cloned();
-            for (other, shown) in self.licenses.iter_mut().enumerate() {
-                if other != server {
-                    *shown = None;
-                }
-            }
             self.settle();
         }
     }
@@ -115,17 +108,6 @@ mod tests {
 
     fn license(number: u8) -> LicenseId {
         std::format!("01.00000001.002.{number:03}").parse().expect("a license ID")
-    }
-
-    #[test]
-    fn a_new_home_may_be_a_license_that_the_other_server_has_got_since() {
-        let mut preference = Preference::new(2, Some(license(1)));
-        preference.shown(0, vec![license(1)]);
-        preference.shown(1, vec![license(2)]);
-        for (server, home, first) in [(0, 1, 0), (0, 3, 1), (1, 2, 0)] {
-            preference.at_home_with(server, Some(&license(home)));
-            assert_eq!(preference.order().next(), Some(first), "{server} says {home}");
-        }
     }
 
     /// What each server has shown (nothing: `None`), where the home is, and the order then.

@@ -214,10 +214,7 @@ impl Oracle {
 
     fn hears_grant(&mut self, attempt: Attempt, grant: &Grant) {
         match self.state(attempt) {
-            Some(State::CheckOut(_)) => {
-                let server = self.line(attempt).server;
-                self.is_at_home(server, grant);
-            }
+            Some(State::CheckOut(_)) => self.home.clone_from(&grant.home),
             Some(State::LoginOut) => self.line(attempt).seat = Some(grant.session),
             _ => return,
         }
@@ -232,15 +229,7 @@ impl Oracle {
         if self.wants_license() && better {
             self.holder = Some(attempt);
             self.held = Some((server, grant.clone()));
-            self.is_at_home(server, grant);
-        }
-    }
-
-    /// What the others have shown may be older than the news of another home.
-    fn is_at_home(&mut self, server: ServerIndex, grant: &Grant) {
-        if self.home != grant.home {
             self.home.clone_from(&grant.home);
-            self.shown.retain(|other, _| *other == server);
         }
     }
 

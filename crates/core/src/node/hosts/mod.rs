@@ -41,7 +41,7 @@ mod twins;
 
 pub use self::capacity::Capacity;
 
-pub(super) use self::admission::Verdict;
+pub(super) use self::{admission::Verdict, retiring::retired_elsewhere};
 use self::{
     clones::Clones, importing::Imports, missing::Missing, pace::Pace, proving::Proving,
     registering::Registering, retiring::Retiring, twins::Twins,

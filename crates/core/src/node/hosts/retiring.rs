@@ -300,15 +300,7 @@ impl Node {
         let left = self.hosts.unrecorded.len().saturating_sub(RECORDED_AT_ONCE);
         let hosts = self.hosts.unrecorded.split_off(left);
         let entries = hosts.into_iter().filter_map(|host| self.hosts.registry.find(host));
-        let event = |entry: &HostEntry| Event::HostRetired {
-            host: entry.host,
-            name: entry.seen.name.clone(),
-            home: entry.home.clone(),
-            here: false,
-            at: now.wall,
-            identity: entry.identity.clone(),
-        };
-        let events = entries.map(event).collect();
+        let events = entries.map(|entry| retired_elsewhere(entry, now)).collect();
         self.commit(now, events, Waiting::NoOne);
     }
 
@@ -354,5 +346,17 @@ fn forgotten(host: HostKey, known: &RetiredHost) -> HostEntry {
         registered: known.at,
         identity: known.identity.clone(),
         seen: Seen { at: known.at, name: known.name.clone(), platform: None, address },
+    }
+}
+
+/// What the ledger is told of a host that was retired, but not by an administrator of this server.
+pub(in crate::node) fn retired_elsewhere(entry: &HostEntry, now: Now) -> Event {
+    Event::HostRetired {
+        host: entry.host,
+        name: entry.seen.name.clone(),
+        home: entry.home.clone(),
+        here: false,
+        at: now.wall,
+        identity: entry.identity.clone(),
     }
 }

@@ -6,7 +6,7 @@ use alloc::{collections::BTreeSet, format, vec::Vec};
 use super::{Node, misspoken, taking::Taking};
 use crate::{
     id::HostKey,
-    node::{append::Waiting, enroll::Then, event::Event, io::Note},
+    node::{append::Waiting, enroll::Then, hosts::retired_elsewhere, io::Note},
     registry::{
         HostEntry, HostState, MAX_HOSTS, PlatformIdentity, Position, entry::MAX_REVISION,
         hosts::Change,
@@ -21,15 +21,7 @@ impl Node {
         if retired.is_empty() {
             return self.merge(now, taking);
         }
-        let record = |entry: &HostEntry| Event::HostRetired {
-            host: entry.host,
-            name: entry.seen.name.clone(),
-            home: entry.home.clone(),
-            here: false,
-            at: now.wall,
-            identity: entry.identity.clone(),
-        };
-        let events = retired.into_iter().map(record).collect();
+        let events = retired.into_iter().map(|entry| retired_elsewhere(entry, now)).collect();
         self.peers.pulling.takings.record(taking);
         self.commit(now, events, Waiting::PeerRetired);
     }
